@@ -1,0 +1,85 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+
+"""Root causes that our own transports and deadlines find, where no foreign exception says it.
+
+Users meet them only as ``__cause__`` of an ``MCPError``; ``_errors`` turns them into one.
+"""
+
+from __future__ import annotations
+
+import httpx
+
+
+class DeadlinePassed(TimeoutError):
+    """A deadline of ours passed.
+
+    Args:
+        seconds: The deadline.
+        setting: The parameter that sets it.
+    """
+
+    def __init__(self, seconds: float, setting: str) -> None:
+        super().__init__(f"no answer within {seconds:g} s ({setting})")
+        self.seconds = seconds
+
+
+class NotMCP(Exception):
+    """A peer answered with something that MCP does not know."""
+
+
+class HTTPRefusal(httpx.HTTPStatusError):
+    """The server answered with an HTTP status that is no success.
+
+    The text is ours: httpx's own names the URL with its query, which may hold credentials.
+
+    Args:
+        response: The answer.
+        said: The message of the JSON-RPC error in its body, or None.
+    """
+
+    def __init__(self, response: httpx.Response, said: str | None) -> None:
+        text = f"HTTP {response.status_code} {response.reason_phrase}".rstrip() + (f": {said}" if said else "")
+        super().__init__(text, request=response.request, response=response)
+        self.said = said
+
+
+class AnswerMissing(ConnectionError):
+    """A stream ended, or was accepted and left empty, without the answer to the request that opened it."""
+
+
+class SessionExpired(Exception):
+    """The server answered 404 to our session id: it has forgotten it, and ran nothing (MCP, "Session Management")."""
+
+
+class ServerClosed(ConnectionError):
+    """The server closed its side of the connection."""
+
+
+class ServerExited(ServerClosed):
+    """The process of a stdio server ended.
+
+    Args:
+        returncode: Its exit code, or minus the number of the signal that ended it, or None while it still runs with its
+            output closed.
+        stderr: The last lines it wrote to standard error.
+    """
+
+    def __init__(self, returncode: int | None, stderr: str) -> None:
+        super().__init__(_how_it_ended(returncode) + (f"; its last words: {stderr}" if stderr else ""))
+        self.returncode = returncode
+        self.stderr = stderr
+
+
+class OwnerCancelled(ConnectionError):
+    """The task that owned the connection was cancelled, as happens when its event loop shuts down."""
+
+    def __init__(self) -> None:
+        super().__init__("the task that keeps the connection was cancelled")
+
+
+def _how_it_ended(returncode: int | None) -> str:
+    if returncode is None:
+        return "the server process closed its output"
+    if returncode < 0:
+        return f"the server process was ended by signal {-returncode}"
+    return f"the server process exited with code {returncode}"

@@ -1,0 +1,379 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+
+"""One connection to an MCP server: its owner task, its exit stack, its deadlines, its calls in flight.
+
+The owner is the only task that touches the exit stack. It enters transport and session, publishes the session, waits
+until the connection is to end, and leaves::
+
+    with scope:                     connect deadline, later close deadline, and the way to interrupt a dial
+        async with stack:
+            transport, session      a failing transport cancels the owner here ...
+            publish, wait
+    read what came out              ... and raises its real cause here, outside the stack
+
+Three rules make this work:
+
+* Let it unwind. When a transport's background task fails, its task group cancels the owner. Nobody catches that inside
+  the stack: it travels out through the transport's own context manager, which then raises the cause.
+* Deadlines are set on the one scope around the stack. A new scope around entering or leaving a context manager would
+  break the nesting of the scopes inside it.
+* Everybody else talks to the owner by events. So a cancellation that the owner sees is never a caller's, and a
+  caller's is never the owner's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from . import _sdk
+from ._calls import new_call
+from ._causes import DeadlinePassed, OwnerCancelled, ServerClosed
+from ._errors import connect_error
+from ._exceptions import MCPError
+from ._http import Failure, Failures
+from ._link import Link
+from ._server import Server
+from ._state import Event, Lifecycle, State
+from ._streams import Call, WatchedReceiveStream, WatchedSendStream, current_call
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+logger = logging.getLogger("agent_framework._mcp")
+
+CONNECT_TIMEOUT = 30.0
+"""How long opening may take unless the user says otherwise, in seconds: a cold start by a package runner fits in."""
+
+CLOSE_TIMEOUT = 6.0
+"""How long the exit stack may take to unwind, in seconds: a stdio server's two graces of 2 s and one more."""
+
+ABANDON_TIMEOUT = 1.0
+"""How long it may take when opening failed, in seconds: nothing was established that would need a farewell."""
+
+CLOSE_WAIT = CLOSE_TIMEOUT + 2.0
+"""How long ``close()`` waits for the owner, in seconds: past its deadline the owner is cancelled, and then only what
+shields itself from cancellation can hold it."""
+
+PROBE_TIMEOUT = 0.5
+"""How long a server may take to show that it is alive after an exchange broke off, in seconds. Callers wait for it."""
+
+CANCEL_NOTICE_TIMEOUT = 0.5
+"""How long telling the server that a request is given up may take, in seconds: a full pipe must not hold us."""
+
+
+class Connection(Link):
+    """One connection, from its opening to its end. It is never reopened.
+
+    Args:
+        server: Who is at the other end.
+        generation: Which connection of its tool this is, counted from 1.
+        open_transport: Makes the context manager of the transport's streams; called by the owner.
+        make_session: Makes the session from the two streams; called by the owner.
+        connect_timeout: How long opening may take, in seconds.
+        predecessor: The connection this one replaces. The owner waits for its end first: two stdio servers must not
+            compete for what one has locked.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        generation: int,
+        open_transport: Callable[[], AbstractAsyncContextManager[Any]],
+        make_session: Callable[[Any, Any], AbstractAsyncContextManager[Any]],
+        connect_timeout: float = CONNECT_TIMEOUT,
+        predecessor: Connection | None = None,
+    ) -> None:
+        super().__init__(server, generation)
+        self._calls.on_idle = self._on_idle
+        self.loop = asyncio.get_running_loop()
+        self._initialize_result: Any = None
+        self._open_transport = open_transport
+        self._make_session = make_session
+        self._connect_timeout = connect_timeout
+        self._predecessor = predecessor
+        self._lifecycle = Lifecycle()
+        self._stage = "transport"
+        self._scope = anyio.CancelScope()
+        self._settled = anyio.Event()  # opening has succeeded, or everything is over
+        self._ending = anyio.Event()  # the owner is to leave
+        self._closed = anyio.Event()  # the owner has left
+        self.owner: asyncio.Task[BaseException | None] | None = None
+        self._background: TaskGroup | None = None
+        self._streams: tuple[Any, ...] = ()
+        self._failures = Failures()
+        self._garbage: Exception | None = None
+        # How many callers are opening this connection; None once one of them has succeeded and so keeps it.
+        self._openers: int | None = 0
+
+    @property
+    def state(self) -> State:
+        return self._lifecycle.state
+
+    @property
+    def cause(self) -> BaseException | None:
+        return self._lifecycle.cause
+
+    @property
+    def capabilities(self) -> Any:
+        return getattr(self._initialize_result, "capabilities", None)
+
+    @property
+    def is_over(self) -> bool:
+        return super().is_over or self.loop.is_closed()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it takes no new requests and waits for the calls in flight, each of which meets a fate of its own."""
+        return self.state is State.CLOSING and not self._ending.is_set()
+
+    # Opening ...
+
+    async def open(self, finish: Callable[[Link], Awaitable[None]] | None = None) -> None:
+        """Wait until the connection is ready, starting it if need be, and then for ``finish``.
+
+        Any number of callers share one handshake. One that is cancelled leaves; the last one to leave without success
+        takes the connection down before its own exception goes on.
+
+        Args:
+            finish: What else must succeed before the connection is kept, such as listing the tools.
+
+        Raises:
+            MCPError: It could not be opened. Everything is taken down by then.
+        """
+        if self._openers is None:
+            await self._ready(finish)
+            return
+        self._openers += 1
+        try:
+            await self._ready(finish)
+        except BaseException as error:
+            if self._openers is not None:
+                self._openers -= 1
+                if self._openers == 0:
+                    with anyio.CancelScope(shield=True):
+                        await self.close(at_once=not isinstance(error, Exception))
+            raise
+        self._openers = None
+
+    async def _ready(self, finish: Callable[[Link], Awaitable[None]] | None) -> None:
+        if self.state is State.NEW:
+            self._start()
+        await self._settled.wait()
+        if self.state is not State.READY:
+            raise connect_error(self._lifecycle.cause, self.server, self._stage)
+        if finish is not None:
+            await finish(self)
+
+    def _start(self) -> None:
+        self._lifecycle.apply(Event.OPEN)
+        self.owner = asyncio.create_task(self._run_lifecycle_owner(), name=f"mcp-lifecycle:{self.server.name}")
+        # In a callback, not in the owner: it runs also when the owner is cancelled before its first step.
+        self.owner.add_done_callback(self._on_owner_done)
+
+    # The owner ...
+
+    async def _run_lifecycle_owner(self) -> BaseException | None:
+        with self._scope as scope:
+            await self._hold_stack(scope)
+        return self._overdue() if scope.cancelled_caught else None
+
+    def _overdue(self) -> DeadlinePassed:
+        note = "" if self._garbage is None else "; what it sends is not JSON-RPC"
+        return DeadlinePassed(self._connect_timeout, "connect_timeout" + note)
+
+    def _on_owner_done(self, owner: asyncio.Task[BaseException | None]) -> None:
+        self._end(OwnerCancelled() if owner.cancelled() else owner.exception() or owner.result())
+
+    async def _hold_stack(self, scope: anyio.CancelScope) -> None:
+        scope.deadline = anyio.current_time() + self._connect_timeout
+        if self._predecessor is not None and not self._predecessor.is_draining:
+            await self._predecessor.close()
+            self._predecessor = None
+        async with AsyncExitStack() as stack:
+            try:
+                await self._connect_on_owner(stack)
+                scope.deadline = math.inf
+                self._publish()
+                await self._ending.wait()
+            except Exception as error:
+                # A step of ours failed: that is the reason, whatever else goes wrong while the stack unwinds. (When the
+                # transport fails, what arrives here is a cancellation, and the reason comes out of the stack.)
+                if self.state is State.CONNECTING:
+                    self._lifecycle.apply(Event.FAILED, error)
+                raise
+            finally:
+                # Also when the transport cancels us: whatever unwinds now has this long.
+                grace = CLOSE_TIMEOUT if self._settled.is_set() else ABANDON_TIMEOUT
+                scope.deadline = anyio.current_time() + grace
+
+    async def _connect_on_owner(self, stack: AsyncExitStack) -> None:
+        self._stage = "transport"
+        stack.callback(self._close_streams)
+        read_stream, write_stream, *more = await stack.enter_async_context(self._open_transport())
+        self._streams = (read_stream, write_stream)
+        if more and isinstance(more[0], Failures):
+            self._failures = more[0]
+        self._stage = "session"
+        watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage)
+        self.session = await stack.enter_async_context(self._make_session(watched, WatchedSendStream(write_stream)))
+        self._stage = "initialize"
+        self._initialize_result = await self._initialize()
+        self._background = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(self._stop_background, self._background)
+
+    def _close_streams(self) -> None:
+        for stream in self._streams:
+            if hasattr(stream, "close"):
+                stream.close()
+
+    def _stop_background(self, background: TaskGroup) -> None:
+        self._background = None
+        background.cancel_scope.cancel()
+
+    async def _initialize(self) -> Any:
+        call = Call("connect", "initialize")
+        token = current_call.set(call)
+        try:
+            return await _sdk.initialize(self.session)
+        except _sdk.McpError as error:
+            failure = self._take_failure(call)
+            reason = error if failure is None else failure.cause
+        finally:
+            current_call.reset(token)
+        raise reason  # out here: it keeps its own chain of causes
+
+    def _publish(self) -> None:
+        if self.state is State.CONNECTING:
+            self._lifecycle.apply(Event.READY)
+            self._settled.set()
+
+    def _end(self, cause: BaseException | None) -> None:
+        """The owner is gone: settle everybody who still waits."""
+        if self.state is State.CONNECTING:
+            self._lifecycle.apply(Event.FAILED, cause)
+        else:
+            self._lifecycle.apply(Event.LOST, cause or ServerClosed("the connection ended"))
+        self._lifecycle.apply(Event.ENDED)
+        self._calls.release()
+        self._settled.set()
+        self._closed.set()
+        if self._predecessor is not None and self._predecessor.state is State.CLOSED:
+            self._predecessor = None
+
+    # Ending ...
+
+    def _on_stream_end(self, reason: BaseException | None) -> None:
+        self.lose(reason or ServerClosed("the server closed the connection"))
+
+    def _on_garbage(self, error: Exception) -> None:
+        self._garbage = error
+
+    def lose(self, cause: BaseException) -> None:
+        """Report that the server is gone. Calls in flight end now, with this cause; the owner cleans up."""
+        if self.state is State.CLOSED:
+            return
+        self._lifecycle.apply(Event.LOST, cause)
+        self._leave()
+
+    def retire(self, cause: BaseException) -> None:
+        """Report that the server serves nothing more on this session, as one HTTP exchange has shown.
+
+        The exchanges in flight are on their way and end by themselves: an answer may still come, and one that is
+        refused is known not to have run. The owner leaves after the last of them.
+        """
+        if self.state is State.READY:
+            self._lifecycle.apply(Event.LOST, cause)
+            self._on_idle()
+
+    def _on_idle(self) -> None:
+        if self.state is State.CLOSING and not self._calls:
+            self._ending.set()
+
+    def _leave(self) -> None:
+        """Send the owner home. A dial is interrupted; what is established is left in order."""
+        self._calls.release()
+        self._ending.set()
+        if not self._settled.is_set():
+            self._scope.cancel()
+
+    async def close(self, *, at_once: bool = False) -> None:
+        """Close the connection and wait until nothing is left of it. Any task may do so, at any time, repeatedly.
+
+        Args:
+            at_once: Skip the farewells (HTTP DELETE, a stdio server's chance to exit by itself).
+        """
+        if self.loop.is_closed():
+            return
+        self._lifecycle.apply(Event.CLOSE)
+        if self.state is State.CLOSED:
+            self._settled.set()
+            self._closed.set()
+            return
+        self._leave()
+        if at_once:
+            self._scope.cancel()
+        with anyio.move_on_after(CLOSE_WAIT):
+            await self._closed.wait()
+            if self._predecessor is not None:
+                await self._predecessor.close()
+            return
+        logger.warning("The connection to MCP server %s did not close within %g s.", self.server, CLOSE_WAIT)
+
+    def drop(self) -> None:
+        """Begin to close without waiting; the owner does the rest."""
+        self._lifecycle.apply(Event.CLOSE)
+        if self.state is State.CLOSING:
+            self._leave()
+
+    # Calls ...
+
+    async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
+        failure = self._take_failure(call)
+        if failure is None:
+            return await super()._why_unanswered(call, error, late)
+        await self._judge(failure)
+        call.sent = failure.sent
+        return self._error(call, failure.cause)
+
+    def _take_failure(self, call: Call) -> Failure | None:
+        return None if call.request_id is None else self._failures.pop(call.request_id, None)
+
+    async def _judge(self, failure: Failure) -> None:
+        """What the failure of one HTTP exchange means for the connection."""
+        if self.is_over:
+            return
+        if failure.fatal or (failure.doubtful and not await self._shows_life()):
+            self.retire(failure.cause)
+
+    async def _shows_life(self) -> bool:
+        """Whether the server still answers on this session. Any answer will do, also an error."""
+        probe = new_call("ping", "ping", PROBE_TIMEOUT)
+        outcome = await self._calls.run(self.session.send_ping, probe)
+        if self._take_failure(probe) is not None:
+            return False
+        return outcome.answered or isinstance(outcome.error, _sdk.McpError)
+
+    def _give_up(self, call: Call) -> None:
+        """Tell the server, in the background, that nobody waits for this answer any more."""
+        if call.sent and call.request_id is not None:
+            self.start_soon(self._send_cancelled, call.request_id)
+
+    async def _send_cancelled(self, request_id: int | str) -> None:
+        with anyio.move_on_after(CANCEL_NOTICE_TIMEOUT):
+            try:
+                await _sdk.cancel_request(self.session, request_id, "the caller gave up")
+            except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+                return  # then the server has learned it from the closed connection
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
+        """Run something beside the calls until it is done or the connection ends. It must not raise."""
+        if self.state is State.READY and self._background is not None:
+            self._background.start_soon(function, *args)

@@ -1,0 +1,127 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+
+"""What a tool sends its requests through: a session, whoever owns it, and the calls in flight on it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+import anyio
+
+from ._calls import Calls, new_call
+from ._causes import DeadlinePassed
+from ._errors import is_request_timeout, request_error
+from ._exceptions import MCPError
+from ._server import Server
+from ._state import State
+from ._streams import Call
+
+T = TypeVar("T")
+
+
+class Link(ABC):
+    """A way to a server, as the tool sees it.
+
+    Attributes:
+        server: Who is at the other end.
+        generation: Which connection of its tool this is; 0 for a session that the tool does not own.
+        session: The ``ClientSession``, once there is one.
+        loading: Held while the catalogue is fetched.
+    """
+
+    def __init__(self, server: Server, generation: int) -> None:
+        self.server = server
+        self.generation = generation
+        self.session: Any = None
+        self.loading = asyncio.Lock()
+        self._calls = Calls()
+
+    @property
+    @abstractmethod
+    def state(self) -> State:
+        """Where the link is in its life."""
+
+    @property
+    @abstractmethod
+    def cause(self) -> BaseException | None:
+        """What ended it, or None while it lives and after a plain close."""
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Any:
+        """The ``ServerCapabilities`` that the handshake brought, or None."""
+
+    @abstractmethod
+    async def open(self, finish: Callable[[Link], Awaitable[None]] | None = None) -> None:
+        """Make it ready, and then wait for ``finish``."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of it."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Let go of it without waiting."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is ending or has ended."""
+        return self.state in (State.CLOSING, State.CLOSED)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.server} generation={self.generation} {self.state.value} "
+            f"calls={len(self._calls)}>"
+        )
+
+    async def request(
+        self, send: Callable[[Any], Awaitable[T]], *, phase: str, what: str, timeout: float | None, setting: str
+    ) -> T:
+        """Send one request in the caller's task and wait for its answer, for its deadline, or for the end of the link.
+
+        Args:
+            send: Makes the request on the session it is given.
+            phase: What ``MCPError.phase`` says.
+            what: The request in words, as the subject of a sentence.
+            timeout: How long the answer may take, in seconds; None for ever.
+            setting: The parameter that sets that deadline, for the message.
+
+        Raises:
+            MCPError: It failed; ``sent`` tells whether it may have run.
+        """
+        call = new_call(phase, what, timeout)
+        if self.is_over:
+            raise self._error(call, self.cause)
+        try:
+            outcome = await self._calls.run(lambda: send(self.session), call)
+        except asyncio.CancelledError:
+            self._give_up(call)
+            raise
+        if outcome.answered:
+            return cast("T", outcome.answer)
+        raise await self._why_unanswered(call, outcome.error, DeadlinePassed(timeout or 0.0, setting))
+
+    async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
+        if self.is_over:
+            return self._error(call, self.cause)
+        if error is None or is_request_timeout(error):
+            self._give_up(call)
+            return self._error(call, late)
+        if isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError)):
+            self.lose(error)
+        return self._error(call, error)
+
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:  # noqa: B027  # optional
+        """Run something beside the calls, where there is a task group for it. It must not raise."""
+
+    def lose(self, cause: BaseException) -> None:  # noqa: B027  # optional
+        """Report that the server is gone."""
+
+    def _give_up(self, call: Call) -> None:  # noqa: B027  # optional
+        """Nobody waits for the answer to this call any more."""
+
+    def _error(self, call: Call, cause: BaseException | None) -> MCPError:
+        return request_error(cause, self.server, phase=call.phase, what=call.what, sent=call.sent)

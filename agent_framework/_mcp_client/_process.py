@@ -1,0 +1,176 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+
+"""The child process behind a stdio server: started in a process group of its own, stopped for certain.
+
+Stopping follows the MCP specification (lifecycle, "Shutdown", stdio): close its input, wait, SIGTERM, wait, SIGKILL.
+Each wait is bounded, and whoever is cancelled in the middle goes straight to SIGKILL. POSIX only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from asyncio.subprocess import SubprocessStreamProtocol
+from collections import deque
+from typing import Any
+
+import anyio
+
+from . import _sdk
+from ._causes import ServerExited
+
+STDIN_CLOSE_GRACE = 2.0
+"""How long a server may take to exit after its input has ended, in seconds: enough to flush files, short for a user."""
+
+TERMINATE_GRACE = 2.0
+"""How long it may take after SIGTERM, in seconds."""
+
+REAP_TIMEOUT = 1.0
+"""How long the kernel may take to deliver SIGKILL and close the pipes, in seconds; more means a process in
+uninterruptible sleep, for which nobody can do anything."""
+
+EXIT_GRACE = 0.5
+"""How long a server whose output has ended may take to exit, in seconds, so that the error can name the exit code."""
+
+STDERR_LINES = 10
+"""How many last lines of standard error an error message quotes."""
+
+STDERR_LINE_LENGTH = 500
+"""How many characters of each."""
+
+_CHUNK = 64 * 1024
+
+
+class _Protocol(SubprocessStreamProtocol):
+    """Pipes as streams, and two events: the process is gone, and everything about it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=_CHUNK, loop=asyncio.get_running_loop())
+        self.exited = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.closed.set()
+
+
+class ServerProcess:
+    """A running server. Made by :meth:`start`, ended by :meth:`stop`."""
+
+    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol, secrets: tuple[str, ...]) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._secrets = secrets
+        self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._stderr_ended = asyncio.Event()
+
+    @classmethod
+    async def start(cls, parameters: Any) -> ServerProcess:
+        """Start a server.
+
+        Args:
+            parameters: The SDK's ``StdioServerParameters``.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        given = parameters.env or {}
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+            _Protocol,
+            parameters.command,
+            *parameters.args,
+            env={**_sdk.default_environment(), **given},
+            cwd=parameters.cwd,
+            start_new_session=True,
+        )
+        secrets = tuple(value for value in given.values() if len(value) >= 4)
+        return cls(transport, protocol, secrets)
+
+    async def receive(self) -> bytes:
+        """The next bytes of its output; empty at the end."""
+        assert self._protocol.stdout is not None
+        return await self._protocol.stdout.read(_CHUNK)
+
+    async def send(self, data: bytes) -> None:
+        """Write to its input.
+
+        Raises:
+            ConnectionError: It has closed its input.
+        """
+        assert self._protocol.stdin is not None
+        self._protocol.stdin.write(data)
+        await self._protocol.stdin.drain()
+
+    async def forward_stderr(self) -> None:
+        """Copy its standard error to ours until it ends, and keep the last lines."""
+        assert self._protocol.stderr is not None
+        rest = ""
+        try:
+            while chunk := await self._protocol.stderr.read(_CHUNK):
+                text = chunk.decode("utf-8", "replace")
+                _write_stderr(text)
+                *lines, rest = (rest + text).splitlines(keepends=True) or [""]
+                if rest.endswith("\n"):
+                    lines, rest = [*lines, rest], ""
+                self._stderr.extend(lines)
+                rest = rest[-STDERR_LINE_LENGTH:]
+        finally:
+            self._stderr.append(rest)
+            self._stderr_ended.set()
+
+    async def why_it_ended(self) -> ServerExited:
+        """How the server ended; call this once its output has ended."""
+        with anyio.move_on_after(EXIT_GRACE):
+            await self._protocol.exited.wait()
+            await self._stderr_ended.wait()
+        return ServerExited(self._transport.get_returncode(), self._last_words())
+
+    def _last_words(self) -> str:
+        lines = [line.strip()[:STDERR_LINE_LENGTH] for line in self._stderr]
+        text = " | ".join(line for line in lines if line)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    async def stop(self) -> None:
+        """End the process and everything it started, whatever state it is in. Bounded, and safe to cancel."""
+        try:
+            await self._ask_to_leave()
+        finally:
+            self._signal_group(signal.SIGKILL)
+            with anyio.move_on_after(REAP_TIMEOUT, shield=True):
+                await self._protocol.exited.wait()
+            # A grandchild that left the group can hold the pipes open: they are closed from our side.
+            self._transport.close()
+            with anyio.move_on_after(REAP_TIMEOUT, shield=True):
+                await self._protocol.closed.wait()
+
+    async def _ask_to_leave(self) -> None:
+        assert self._protocol.stdin is not None
+        self._protocol.stdin.close()
+        with anyio.move_on_after(STDIN_CLOSE_GRACE):
+            await self._protocol.exited.wait()
+            return
+        self._signal_group(signal.SIGTERM)
+        with anyio.move_on_after(TERMINATE_GRACE):
+            await self._protocol.exited.wait()
+
+    def _signal_group(self, number: int) -> None:
+        # The group outlives its leader for as long as it has members, so this reaches what the server left behind.
+        # macOS answers EPERM for a group of zombies.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._transport.get_pid(), number)
+
+
+def _write_stderr(text: str) -> None:
+    """Pass a server's standard error on. In notebooks and text interfaces ours may be anything, or closed."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()

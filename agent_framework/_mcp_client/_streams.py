@@ -1,0 +1,141 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+
+"""Thin proxies around a transport's two streams: they let a connection see what passes without a task of its own.
+
+A session closes its streams when it ends. The proxies keep that to themselves: a transport of the SDK whose streams are
+closed before it is left complains in the log about every answer that still arrives. The connection closes the streams
+behind the transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from typing_extensions import Self
+
+from . import _sdk
+
+
+@dataclass(eq=False)
+class Call:
+    """One request of one caller, from before it is sent until its answer is there.
+
+    Attributes:
+        phase: What ``MCPError.phase`` will say.
+        what: The request in words, for messages.
+        scope: Cancelled when the connection ends, and by the call's own deadline.
+        request_id: The JSON-RPC id, once the session has chosen it.
+        sent: Whether the transport took the message, so that the server may have seen it.
+    """
+
+    phase: str
+    what: str
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    request_id: int | str | None = None
+    sent: bool = False
+
+
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+"""The call that the running task makes. A session sends a request in the task that makes it."""
+
+
+class TransportEnded(Exception):
+    """A transport's last word before its read stream ends: why it ends. The reason is ``__cause__``."""
+
+
+class WatchedReceiveStream:
+    """A receive stream that reports how it ended.
+
+    Args:
+        stream: The transport's stream of messages and exceptions.
+        on_end: Called once, synchronously, before the reader learns of the end, with the transport's reason or None.
+        on_garbage: Called with each exception that stands for something unreadable from the server.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        on_end: Callable[[BaseException | None], None],
+        on_garbage: Callable[[Exception], None],
+    ) -> None:
+        self._stream = stream
+        self._on_end = on_end
+        self._on_garbage = on_garbage
+        self._closed = False
+
+    async def receive(self) -> Any:
+        if self._closed:
+            raise anyio.ClosedResourceError
+        try:
+            item = await self._stream.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._on_end(None)
+            raise
+        if isinstance(item, TransportEnded):
+            self._on_end(item.__cause__)
+            raise anyio.EndOfStream
+        if isinstance(item, Exception):
+            self._on_garbage(item)
+        return item
+
+    def __aiter__(self) -> WatchedReceiveStream:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        self._closed = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class WatchedSendStream:
+    """A send stream that notes on the current call which request it is, and whether the transport took it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._closed = False
+
+    async def send(self, item: Any) -> None:
+        if self._closed:
+            raise anyio.ClosedResourceError
+        call = current_call.get()
+        if call is None or call.request_id is not None:
+            await self._stream.send(item)
+            return
+        call.request_id = _sdk.request_id(item)
+        # A cancellation can arrive after the transport has taken the message, so only a closed stream proves that it
+        # has not.
+        call.sent = True
+        try:
+            await self._stream.send(item)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            call.sent = False
+            raise
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        self._closed = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,190 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+
+"""The three transports: each an async context manager of a stream of messages in and a stream of messages out.
+
+A transport reports a loss by a last item on its read stream, ``TransportEnded`` with the reason, and by ending that
+stream; it does not raise into the task that entered it. What is wrong with one message travels as an exception on that
+stream.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from . import _sdk
+from ._causes import ServerClosed
+from ._http import Failures, GuardedClient
+from ._process import ServerProcess
+from ._streams import TransportEnded
+
+CLOSE_FRAME_TIMEOUT = 2.0
+"""How long a websocket server may take to answer our close frame, in seconds (RFC 6455, section 7.1.1 asks it to)."""
+
+Incoming = MemoryObjectSendStream["_sdk.SessionMessage | Exception"]
+Outgoing = MemoryObjectReceiveStream["_sdk.SessionMessage"]
+
+
+@asynccontextmanager
+async def _stream_pairs() -> AsyncIterator[tuple[Any, Incoming, Any, Outgoing]]:
+    """Two streams without buffer: what the session reads and we fill, what the session fills and we read."""
+    to_session, read_stream = anyio.create_memory_object_stream[Any](0)
+    write_stream, from_session = anyio.create_memory_object_stream[Any](0)
+    with to_session, read_stream, write_stream, from_session:
+        yield read_stream, to_session, write_stream, from_session
+
+
+@asynccontextmanager
+async def stdio(parameters: Any) -> AsyncIterator[tuple[Any, Any]]:
+    """A server as a child process that speaks over its standard input and output.
+
+    Args:
+        parameters: The SDK's ``StdioServerParameters``.
+
+    Raises:
+        OSError: The process cannot be started.
+    """
+    process = await ServerProcess.start(parameters)
+    async with _stream_pairs() as (read_stream, to_session, write_stream, from_session):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(process.forward_stderr)
+            tasks.start_soon(_read_lines, process, to_session, _decoder(parameters))
+            tasks.start_soon(_write_lines, process, from_session, to_session, parameters)
+            try:
+                yield read_stream, write_stream
+            finally:
+                # Its output is read while it is asked to leave: a server that blocks on a full pipe cannot exit.
+                await process.stop()
+                tasks.cancel_scope.cancel()
+
+
+def _decoder(parameters: Any) -> codecs.IncrementalDecoder:
+    make: Callable[[str], codecs.IncrementalDecoder] = codecs.getincrementaldecoder(parameters.encoding)
+    return make(parameters.encoding_error_handler)
+
+
+async def _read_lines(process: ServerProcess, to_session: Incoming, decoder: codecs.IncrementalDecoder) -> None:
+    rest = ""
+    while chunk := await process.receive():
+        try:
+            *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+        except UnicodeDecodeError as error:
+            decoder.reset()
+            await to_session.send(error)
+            continue
+        for line in lines:
+            await _receive_line(line, to_session)
+    await _end(to_session, await process.why_it_ended())
+
+
+async def _receive_line(text: str | bytes, to_session: Incoming) -> None:
+    try:
+        item: _sdk.SessionMessage | Exception = _sdk.decode(text)
+    except ValueError as error:  # pydantic's ValidationError is one; servers print banners, so this is not the end
+        item = error
+    await to_session.send(item)
+
+
+async def _write_lines(process: ServerProcess, from_session: Outgoing, to_session: Incoming, parameters: Any) -> None:
+    async for item in from_session:
+        line = _sdk.encode(item) + "\n"
+        try:
+            await process.send(line.encode(parameters.encoding, parameters.encoding_error_handler))
+        except ConnectionError:
+            # From here on nothing can be sent; closing says so to the session at once.
+            from_session.close()
+            await _end(to_session, await process.why_it_ended())
+            return
+
+
+async def _end(to_session: Incoming, reason: BaseException) -> None:
+    ended = TransportEnded()
+    ended.__cause__ = reason
+    try:
+        await to_session.send(ended)
+    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+        return  # the session has left first
+    to_session.close()
+
+
+@asynccontextmanager
+async def streamable_http(
+    open_transport: Callable[..., Any], *, url: str, http_client: Any, terminate_on_close: bool
+) -> AsyncIterator[tuple[Any, Any, Failures]]:
+    """A server behind a URL: the SDK's streamable HTTP transport over a guarded client.
+
+    Args:
+        open_transport: The SDK's ``streamable_http_client``.
+        url: The server's endpoint.
+        http_client: The ``httpx.AsyncClient`` to use, which is not closed; None for one of our own.
+        terminate_on_close: Whether to end the session on the server (HTTP DELETE) when leaving.
+
+    Yields:
+        The two streams, and where the failures of single requests are kept.
+    """
+    failures = Failures()
+    async with AsyncExitStack() as stack:
+        if http_client is None:
+            http_client = await stack.enter_async_context(_sdk.make_http_client())
+        guarded = GuardedClient(http_client, failures)
+        transport = open_transport(url=url, http_client=guarded, terminate_on_close=terminate_on_close)
+        read_stream, write_stream, *_ = await stack.enter_async_context(transport)
+        yield read_stream, write_stream, failures
+
+
+@asynccontextmanager
+async def websocket(url: str, **options: Any) -> AsyncIterator[tuple[Any, Any]]:
+    """A server behind a websocket URL, with the subprotocol ``mcp``.
+
+    Args:
+        url: ``ws://`` or ``wss://``.
+        **options: What ``websockets.asyncio.client.connect`` takes.
+
+    Raises:
+        websockets.exceptions.WebSocketException: The handshake fails.
+        OSError: The server cannot be reached.
+    """
+    from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed
+    from websockets.typing import Subprotocol
+
+    async def send(text: str) -> None:
+        try:
+            await socket.send(text)
+        except ConnectionClosed as error:
+            raise ServerClosed("the server closed the websocket") from error
+
+    # The connection's own deadlines bound opening; a peer that does not answer our close frame must not delay close.
+    settings = {"subprotocols": [Subprotocol("mcp")], "open_timeout": None, "close_timeout": CLOSE_FRAME_TIMEOUT}
+    async with connect(url, **{**settings, **options}) as socket:
+        async with _stream_pairs() as (read_stream, to_session, write_stream, from_session):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_read_frames, socket, to_session, ConnectionClosed)
+                tasks.start_soon(_write_frames, send, from_session, to_session)
+                yield read_stream, write_stream
+                tasks.cancel_scope.cancel()
+
+
+async def _read_frames(socket: Any, to_session: Incoming, closed: type[Exception]) -> None:
+    reason: Exception = ServerClosed("the server closed the websocket")
+    try:
+        async for frame in socket:
+            await _receive_line(frame, to_session)
+    except closed as error:
+        reason = error
+    await _end(to_session, reason)
+
+
+async def _write_frames(send: Callable[[str], Awaitable[None]], from_session: Outgoing, to_session: Incoming) -> None:
+    async for item in from_session:
+        try:
+            await send(_sdk.encode(item))
+        except ServerClosed as error:
+            from_session.close()
+            await _end(to_session, error)
+            return
