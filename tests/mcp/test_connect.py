@@ -1,0 +1,247 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+"""Opening, sharing and closing one connection, from any task, in any order."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fault_servers import BOUND, HttpServer, McpScript, never, unused_port
+
+from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
+from agent_framework.exceptions import MCPConnectionError, MCPProtocolError, ToolException, ToolExecutionException
+
+PEER = str(Path(__file__).with_name("stdio_peer.py"))
+
+
+def stdio_tool(*arguments: str, **options: Any) -> MCPStdioTool:
+    return MCPStdioTool("peer", sys.executable, args=[PEER, *arguments], **options)
+
+
+def http_tool(server: HttpServer, **options: Any) -> MCPStreamableHTTPTool:
+    return MCPStreamableHTTPTool("script", server.url, **options)
+
+
+def text(contents: Any) -> str:
+    return contents[0].text
+
+
+@pytest.fixture(params=["json", "events"])
+def script(request: pytest.FixtureRequest) -> McpScript:
+    return McpScript(events=request.param == "events")
+
+
+async def within(awaitable: Any) -> Any:
+    return await asyncio.wait_for(awaitable, BOUND)
+
+
+async def test_connecting_takes_three_messages_and_no_ping(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        async with http_tool(server):
+            posts = [exchange.name for exchange in server.exchanges if exchange.method == "POST"]
+            assert posts == ["initialize", "notifications/initialized", "tools/list"]
+
+
+async def test_twenty_callers_share_one_handshake_and_one_listing(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        await within(asyncio.gather(*(tool.connect() for _ in range(20))))
+        assert server.names.count("initialize") == server.names.count("tools/list") == 1
+        assert tool.is_connected
+        await tool.close()
+        assert not tool.is_connected
+
+
+async def test_twenty_callers_start_one_child_process(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    tool = stdio_tool("good", str(record))
+    await within(asyncio.gather(*(tool.connect() for _ in range(20))))
+    assert record.read_text().count('"initialize"') == 1
+    await tool.close()
+
+
+async def test_connect_call_and_close_may_each_happen_in_a_task_of_their_own(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        await within(asyncio.create_task(tool.connect()))
+        assert text(await within(asyncio.create_task(tool.call_tool("echo", word="hi")))) == '{"word": "hi"}'
+        await within(asyncio.create_task(tool.close()))
+        assert server.names[-1] == "DELETE"
+
+
+async def test_a_second_connect_lists_again_on_the_same_session(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        await tool.connect()
+        script.tools = [{"name": "other", "inputSchema": {"type": "object"}}]
+        await tool.connect()
+        assert [function.name for function in tool.functions] == ["other"]
+        assert server.names.count("initialize") == 1
+        await tool.close()
+
+
+async def test_reset_opens_a_new_session_after_ending_the_old_one(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        await tool.connect()
+        await tool.connect(reset=True)
+        assert script.opened_sessions == 2
+        assert len(script.live_sessions) == 1
+        assert "generation=2" in repr(tool)
+        await tool.close()
+
+
+async def test_resets_at_the_same_time_open_one_new_session(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        await tool.connect()
+        await within(asyncio.gather(*(tool.connect(reset=True) for _ in range(5))))
+        assert script.opened_sessions == 2
+        await tool.close()
+
+
+async def test_all_pages_are_listed() -> None:
+    async def pages(params: dict[str, Any]) -> dict[str, Any]:
+        page = int(params.get("cursor", "0"))
+        tools = [{"name": f"tool-{page}", "inputSchema": {"type": "object"}}]
+        return {"tools": tools, **({"nextCursor": str(page + 1)} if page < 9 else {})}
+
+    with HttpServer(McpScript(handlers={"tools/list": pages})) as server:
+        async with http_tool(server) as tool:
+            assert [function.name for function in tool.functions] == [f"tool-{page}" for page in range(10)]
+            assert len([exchange for exchange in server.exchanges if exchange.method == "POST"]) == 12
+
+
+async def test_a_cursor_that_comes_twice_ends_the_listing_with_an_error() -> None:
+    async def circle(params: dict[str, Any]) -> dict[str, Any]:
+        return {"tools": [], "nextCursor": "again"}
+
+    with HttpServer(McpScript(handlers={"tools/list": circle})) as server:
+        tool = http_tool(server)
+        with pytest.raises(MCPProtocolError, match="a cursor came twice"):
+            await within(tool.connect())
+        assert not tool.is_connected
+        assert server.names[-1] == "DELETE"
+
+
+async def test_a_listing_that_fails_while_connecting_leaves_nothing_behind() -> None:
+    async def broken(params: dict[str, Any]) -> dict[str, Any]:
+        return {"tools": "none today"}
+
+    with HttpServer(McpScript(handlers={"tools/list": broken})) as server:
+        tool = http_tool(server)
+        with pytest.raises(ToolException, match="Listing tools failed") as caught:
+            await within(tool.connect())
+        assert caught.value.phase == "list"
+        assert not tool.is_connected
+
+
+async def test_a_listing_that_fails_later_keeps_the_list_and_the_connection(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        async with http_tool(server) as tool:
+            script.tools = "none today"  # type: ignore[assignment]
+            with pytest.raises(ToolException):
+                await within(tool.connect())
+            assert [function.name for function in tool.functions] == ["echo"]
+            assert text(await tool.call_tool("echo")) == "{}"
+            assert script.opened_sessions == 1
+
+
+async def test_close_may_come_first_twice_and_from_many_tasks(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        await tool.close()
+        await tool.connect()
+        await within(asyncio.gather(*(tool.close() for _ in range(5))))
+        await tool.close()
+        assert server.names.count("DELETE") == 1
+
+
+async def test_close_interrupts_a_dial_that_gets_no_answer() -> None:
+    with HttpServer(never) as server:
+        tool = http_tool(server)
+        dial = asyncio.create_task(tool.connect())
+        await server.arrived("initialize")
+        await asyncio.wait_for(tool.close(), 1)
+        with pytest.raises(MCPConnectionError, match="was closed"):
+            await dial
+
+
+async def test_close_wakes_the_calls_in_flight() -> None:
+    with HttpServer(McpScript(handlers={"tools/call": _never_answer})) as server:
+        tool = http_tool(server)
+        await tool.connect()
+        calls = [asyncio.create_task(tool.call_tool("echo")) for _ in range(3)]
+        await server.arrived("tools/call", 3)
+        await within(tool.close())
+        for outcome in await within(asyncio.gather(*calls, return_exceptions=True)):
+            assert isinstance(outcome, MCPConnectionError)
+            assert outcome.sent is True
+
+
+async def test_a_call_on_a_tool_that_is_not_connected_says_what_to_do() -> None:
+    tool = MCPStreamableHTTPTool("docs", f"http://127.0.0.1:{unused_port()}/mcp")
+    with pytest.raises(ToolExecutionException, match="call connect") as caught:
+        await tool.call_tool("echo")
+    assert caught.value.sent is False
+
+
+async def test_listing_connects_by_itself(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        await within(tool.load_tools())
+        assert [function.name for function in tool.functions] == ["echo"]
+        await tool.close()
+
+
+async def test_an_object_whose_connect_failed_connects_when_the_server_is_there() -> None:
+    port = unused_port()
+    tool = MCPStreamableHTTPTool("script", f"http://127.0.0.1:{port}/mcp")
+    with pytest.raises(ToolException):
+        await tool.connect()
+    with HttpServer(McpScript(), port=port):
+        async with tool:
+            assert text(await tool.call_tool("echo")) == "{}"
+
+
+@pytest.mark.parametrize("left_open", [True, False])
+def test_a_tool_serves_one_event_loop_after_another(left_open: bool) -> None:
+    async def use(tool: MCPStreamableHTTPTool) -> str:
+        await tool.connect()
+        answer = text(await tool.call_tool("echo"))
+        if not left_open:
+            await tool.close()
+        return answer
+
+    with HttpServer(McpScript()) as server:
+        tool = http_tool(server)
+        assert [asyncio.run(use(tool)) for _ in range(2)] == ["{}", "{}"]
+
+
+async def test_what_repr_shows_follows_the_connection(script: McpScript) -> None:
+    with HttpServer(script) as server:
+        tool = http_tool(server)
+        assert repr(tool) == f"<MCPStreamableHTTPTool 'script' at {server.url} new generation=0>"
+        async with tool:
+            assert "ready generation=1" in repr(tool)
+        assert "closed generation=1" in repr(tool)
+        assert str(tool) == "MCPTool(name=script, description=)"
+
+
+async def test_a_server_without_capabilities_is_asked_for_nothing() -> None:
+    async def bare(params: dict[str, Any]) -> dict[str, Any]:
+        info = {"name": "bare", "version": "1"}
+        return {"protocolVersion": params["protocolVersion"], "capabilities": {}, "serverInfo": info}
+
+    with HttpServer(McpScript(handlers={"initialize": bare})) as server:
+        async with http_tool(server) as tool:
+            assert tool.functions == []
+            assert "tools/list" not in server.names
+
+
+async def _never_answer(params: dict[str, Any]) -> dict[str, Any]:
+    await asyncio.Event().wait()
+    raise AssertionError
