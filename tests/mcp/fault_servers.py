@@ -171,17 +171,16 @@ class HttpServer:
     async def _drop(self, *, listen: bool = True) -> None:
         if not listen:
             self._server.close()
-        handlers = dict(self._handlers)
-        for handler, writer in handlers.items():
-            writer.transport.abort()
-            handler.cancel()
-        if handlers:
-            await asyncio.wait(handlers)
-        if not listen:
-            # A connection that was just being accepted belongs to a task of asyncio's own.
-            while others := asyncio.all_tasks() - {asyncio.current_task()}:
-                await asyncio.wait(others)
-            await asyncio.sleep(0)  # the turn in which aborted transports close their sockets
+        while True:
+            for handler, writer in self._handlers.items():
+                writer.transport.abort()
+                handler.cancel()
+            # A connection that is just being accepted belongs to a task of asyncio's own, and has a handler after it.
+            others = set(self._handlers) if listen else asyncio.all_tasks() - {asyncio.current_task()}
+            if not others:
+                break
+            await asyncio.wait(others)
+        await asyncio.sleep(0)  # the turn in which aborted transports close their sockets
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: the one that asyncio would make complains in some versions when it is cancelled.
