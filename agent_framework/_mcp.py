@@ -277,6 +277,7 @@ class MCPTool:
             open_transport=self._open_transport,
             make_session=self._make_session,
             connect_timeout=self.connect_timeout or CONNECT_TIMEOUT,
+            request_timeout=self.request_timeout or None,
             predecessor=predecessor if isinstance(predecessor, Connection) else None,
         )
 

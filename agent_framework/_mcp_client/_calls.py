@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 
@@ -81,6 +82,11 @@ def _nothing() -> None:
 
 
 def _cancelling() -> int:
-    """How many cancellations of the running task are pending; 0 where Python cannot tell (before 3.11)."""
-    task: Any = asyncio.current_task()
-    return task.cancelling() if hasattr(task, "cancelling") else 0
+    """How many cancellations of the running task are pending; 0 before Python 3.11, where nobody counts them.
+
+    The version decides, not the attribute: backported runners bring tasks that count what anyio never takes back.
+    """
+    if sys.version_info >= (3, 11):
+        task = asyncio.current_task()
+        return 0 if task is None else task.cancelling()
+    return 0

@@ -35,7 +35,7 @@ import anyio
 from . import _sdk
 from ._calls import new_call
 from ._causes import DeadlinePassed, OwnerCancelled, ServerClosed
-from ._errors import connect_error
+from ._errors import connect_error, is_request_timeout
 from ._exceptions import MCPError
 from ._http import Failure, Failures
 from ._link import Link
@@ -77,6 +77,7 @@ class Connection(Link):
         open_transport: Makes the context manager of the transport's streams; called by the owner.
         make_session: Makes the session from the two streams; called by the owner.
         connect_timeout: How long opening may take, in seconds.
+        request_timeout: How long the session waits for the handshake's answer, in seconds; None for ever.
         predecessor: The connection this one replaces. The owner waits for its end first: two stdio servers must not
             compete for what one has locked.
     """
@@ -89,6 +90,7 @@ class Connection(Link):
         open_transport: Callable[[], AbstractAsyncContextManager[Any]],
         make_session: Callable[[Any, Any], AbstractAsyncContextManager[Any]],
         connect_timeout: float = CONNECT_TIMEOUT,
+        request_timeout: float | None = None,
         predecessor: Connection | None = None,
     ) -> None:
         super().__init__(server, generation)
@@ -98,6 +100,7 @@ class Connection(Link):
         self._open_transport = open_transport
         self._make_session = make_session
         self._connect_timeout = connect_timeout
+        self._request_timeout = request_timeout
         self._predecessor = predecessor
         self._lifecycle = Lifecycle()
         self._stage = "transport"
@@ -134,6 +137,18 @@ class Connection(Link):
         """Whether it takes no new requests and waits for the calls in flight, each of which meets a fate of its own."""
         return self.state is State.CLOSING and not self._ending.is_set()
 
+    def _require_own_loop(self) -> None:
+        """A connection lives on the event loop that opened it.
+
+        Raises:
+            RuntimeError: Another loop is running, and the connection's own is still there.
+        """
+        if asyncio.get_running_loop() is not self.loop:
+            raise RuntimeError(
+                f"The connection to MCP server {self.server} belongs to another event loop; close it there first, "
+                "or use one tool object for each loop."
+            )
+
     # Opening ...
 
     async def open(self, finish: Callable[[Link], Awaitable[None]] | None = None) -> None:
@@ -148,6 +163,7 @@ class Connection(Link):
         Raises:
             MCPError: It could not be opened. Everything is taken down by then.
         """
+        self._require_own_loop()
         if self._openers is None:
             await self._ready(finish)
             return
@@ -244,11 +260,18 @@ class Connection(Link):
         try:
             return await _sdk.initialize(self.session)
         except _sdk.McpError as error:
-            failure = self._take_failure(call)
-            reason = error if failure is None else failure.cause
+            reason = self._why_not_initialized(call, error)
         finally:
             current_call.reset(token)
         raise reason  # out here: it keeps its own chain of causes
+
+    def _why_not_initialized(self, call: Call, error: Exception) -> BaseException:
+        failure = self._take_failure(call)
+        if failure is not None:
+            return failure.cause
+        if is_request_timeout(error) and self._request_timeout is not None:
+            return DeadlinePassed(self._request_timeout, "request_timeout")
+        return error
 
     def _publish(self) -> None:
         if self.state is State.CONNECTING:
@@ -312,6 +335,7 @@ class Connection(Link):
         """
         if self.loop.is_closed():
             return
+        self._require_own_loop()
         self._lifecycle.apply(Event.CLOSE)
         if self.state is State.CLOSED:
             self._settled.set()

@@ -270,20 +270,22 @@ def connect_error(cause: BaseException | None, server: Server, stage: str) -> MC
     """
     root = None if cause is None else root_cause(cause)
     reading = _interpret(root)
-    return _build(reading, f"{_headline(reading, server, stage)}: {reading.reason}", root, server, "connect", None)
+    reached = (
+        reading.kind in (MCPError, MCPProtocolError) or "code" in reading.fields or isinstance(root, OwnerCancelled)
+    )
+    headline = _headline(server, stage if reached or stage != "initialize" else "connect")
+    return _build(reading, f"{headline}: {reading.reason}", root, server, "connect", None)
 
 
-def _headline(reading: Reading, server: Server, stage: str) -> str:
-    answered = reading.kind in (MCPError, MCPProtocolError) or "code" in reading.fields
+def _headline(server: Server, stage: str) -> str:
     if stage == "session":
         return f"Failed to create MCP session with {server}"
     if server.command is None:
-        if stage == "initialize" and answered:
-            return f"MCP server failed to initialize: {server}"
-        return f"Failed to connect to MCP server: {server}"
-    if stage == "initialize":
-        return f"MCP server '{server.command_line}' failed to initialize"
-    return f"Failed to start MCP server '{server.command}'"
+        said = "MCP server failed to initialize" if stage == "initialize" else "Failed to connect to MCP server"
+        return f"{said}: {server}"
+    if stage == "transport":
+        return f"Failed to start MCP server '{server.command}'"
+    return f"MCP server '{server.command_line}' failed to initialize"
 
 
 def request_error(cause: BaseException | None, server: Server, *, phase: str, what: str, sent: bool | None) -> MCPError:

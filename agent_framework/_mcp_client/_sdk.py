@@ -57,7 +57,9 @@ def make_session(
         **callbacks: What ``ClientSession`` takes besides, by its names.
     """
     timeout = timedelta(seconds=read_timeout) if read_timeout else None
-    return client_session.ClientSession(read_stream, write_stream, read_timeout_seconds=timeout, **callbacks)
+    return client_session.ClientSession(
+        read_stream=read_stream, write_stream=write_stream, read_timeout_seconds=timeout, **callbacks
+    )
 
 
 def is_unused(session: Any) -> bool:

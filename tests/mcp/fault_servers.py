@@ -170,17 +170,16 @@ class HttpServer:
 
     async def _drop(self, *, listen: bool = True) -> None:
         if not listen:
+            # asyncio loses the socket of a connection that it is just accepting when its server closes.
+            while accepting := asyncio.all_tasks() - {asyncio.current_task(), *self._handlers}:
+                await asyncio.wait(accepting)
             self._server.close()
-        while True:
+        while self._handlers:
             for handler, writer in self._handlers.items():
                 writer.transport.abort()
                 handler.cancel()
-            # A connection that is just being accepted belongs to a task of asyncio's own, and has a handler after it.
-            others = set(self._handlers) if listen else asyncio.all_tasks() - {asyncio.current_task()}
-            if not others:
-                break
-            await asyncio.wait(others)
-        await asyncio.sleep(0)  # the turn in which aborted transports close their sockets
+            await asyncio.wait(set(self._handlers))
+            await asyncio.sleep(0)  # the turn in which aborted transports close their sockets
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # A task of our own: the one that asyncio would make complains in some versions when it is cancelled.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,19 @@ def test_a_tool_serves_one_event_loop_after_another(left_open: bool) -> None:
     with HttpServer(McpScript()) as server:
         tool = http_tool(server)
         assert [asyncio.run(use(tool)) for _ in range(2)] == ["{}", "{}"]
+
+
+def test_a_connection_on_a_loop_that_still_exists_is_not_used_from_another() -> None:
+    first, second = asyncio.new_event_loop(), asyncio.new_event_loop()
+    with HttpServer(McpScript()) as server:
+        tool = http_tool(server)
+        first.run_until_complete(tool.connect())
+        for use in (tool.connect, tool.close, partial(tool.call_tool, "echo")):
+            with pytest.raises(RuntimeError, match="belongs to another event loop"):
+                second.run_until_complete(use())
+        first.run_until_complete(tool.close())
+    first.close()
+    second.close()
 
 
 async def test_what_repr_shows_follows_the_connection(script: McpScript) -> None:
