@@ -180,7 +180,7 @@ class FunctionTool(SerializationMixin):
 
     # Calling...
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function as it is; for an async one this gives the coroutine.
 
         Raises:
@@ -438,9 +438,14 @@ def normalize_tools(tools: ToolTypes | Callable[..., Any] | Sequence[Any] | None
 
 
 def _normalize_tool(one: Any) -> Any:
+    return one if is_mcp_tool(one) or not callable(one) else tool(one)
+
+
+def is_mcp_tool(one: Any) -> bool:
+    """Whether this is an MCPTool: a server with functions, rather than a function."""
     from ._mcp import MCPTool
 
-    return one if isinstance(one, MCPTool) or not callable(one) else tool(one)
+    return isinstance(one, MCPTool)
 
 
 DUPLICATE_TOOL_NAME: Final[str] = "Tool names must be unique."

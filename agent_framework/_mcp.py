@@ -17,16 +17,18 @@ Importing this module imports neither ``mcp`` nor ``anyio``; opening the first c
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Union, cast
 
 from opentelemetry import propagate
 
-from ._mcp_client import _naming
+from ._mcp_client import _arguments, _naming
+from ._mcp_client._context import call_headers, run_values
 from ._mcp_client._exceptions import MCPConnectionError, MCPError, MCPProtocolError, MCPToolError
 from ._mcp_client._server import Server, public_url
 from ._mcp_client._state import State
@@ -41,10 +43,14 @@ if TYPE_CHECKING:
 
     from ._clients import SupportsChatGetResponse
     from ._mcp_client._link import Link
+    from ._middleware import FunctionInvocationContext
     from ._types import Content
 
 T = TypeVar("T")
 P = TypeVar("P")
+
+ArgumentNames = Union[str, Iterable[str], Mapping[str, Union[str, Iterable[str]]]]  # noqa: UP007  # evaluated on 3.10
+ProgressCallback = Callable[[str, float, Union[float, None], Union[str, None]], Any]  # noqa: UP007  # as above
 
 logger = logging.getLogger(__name__)
 
@@ -67,17 +73,14 @@ MCP_DEFAULT_TIMEOUT = 30
 MCP_DEFAULT_SSE_READ_TIMEOUT = 300
 """How long an HTTP event stream may be silent, in seconds; the SDK's default client has it built in."""
 
-MAX_PAGES = 1000
-"""How many pages a listing may have. A server with more is broken or hostile, and nobody could use what it lists."""
-
 _MCP_REMOTE_NAME_KEY = "_mcp_remote_name"
 _MCP_NORMALIZED_NAME_KEY = "_mcp_normalized_name"
 _MCP_KIND_KEY = "_mcp_kind"
 
-_FRAMEWORK_ARGUMENTS = frozenset(
-    ["chat_options", "conversation_id", "options", "response_format", "session", "thread", "tool_choice", "tools"]
-)
-"""Keyword arguments with which the framework calls functions, and which no server is to see."""
+_mcp_call_headers = call_headers
+
+_TAKEN_BY_CALL_TOOL = frozenset(["self", "tool_name"])
+"""Names that a tool's argument may have, and that ``call_tool`` could not take as a keyword."""
 
 
 class MCPSpecificApproval(TypedDict, total=False):
@@ -132,6 +135,10 @@ class MCPTool:
         client: The chat client for sampling requests of the server.
         additional_properties: Anything of yours; kept as given.
         connect_timeout: How long opening a connection may take, in seconds; None for 30.
+        additional_tool_argument_names: Names of values that reach the server although a tool does not declare them: for
+            every tool, or by tool with ``"*"`` for every one.
+        progress_callback: Called with tool name, progress, total and message (the last two may be None) whenever the
+            server reports on a call; sync or async.
 
     Raises:
         ValueError: A timeout is negative.
@@ -154,6 +161,8 @@ class MCPTool:
         additional_properties: dict[str, Any] | None = None,
         *,
         connect_timeout: float | None = None,
+        additional_tool_argument_names: ArgumentNames | None = None,
+        progress_callback: ProgressCallback | None = None,
     ) -> None:
         _require_seconds("request_timeout", request_timeout)
         _require_seconds("connect_timeout", connect_timeout)
@@ -170,9 +179,15 @@ class MCPTool:
         self.connect_timeout = connect_timeout
         self.client = client
         self.additional_properties = additional_properties
+        self.progress_callback = progress_callback
+        self._extra_arguments = _arguments.by_tool(additional_tool_argument_names)
         self._functions: list[FunctionTool] = []
+        self._listed: dict[str, dict[str, Any]] = {"tools": {}, "prompts": {}}
         self._catalogue_version = 0
+        self._stale: set[str] = set()
+        self._reloading_on: Link | None = None
         self._link: Link | None = None
+        self._closings = 0
         self.session = session
 
     def __str__(self) -> str:
@@ -261,12 +276,22 @@ class MCPTool:
         return connection
 
     async def _load_sdk(self) -> None:
+        """Import the SDK if need be.
+
+        Raises:
+            ToolException: It is not installed.
+            MCPConnectionError: The tool was closed meanwhile.
+        """
         from ._mcp_client import _loading
 
+        closings = self._closings
         try:
             await _loading.load()
         except ModuleNotFoundError as error:
             raise ToolException(f"MCP support requires `mcp`. Install it with `pip install mcp`. ({error})") from error
+        if self._closings != closings:
+            sentence = f"Failed to connect to MCP server: {self._server}: the connection was closed."
+            raise MCPConnectionError(sentence, server=str(self._server), phase="connect", sent=False)
 
     def _new_connection(self, predecessor: Link | None) -> Link:
         from ._mcp_client._connection import CONNECT_TIMEOUT, Connection
@@ -284,19 +309,22 @@ class MCPTool:
     def _make_session(self, read_stream: Any, write_stream: Any) -> AbstractAsyncContextManager[Any]:
         from ._mcp_client import _sdk
 
-        return _sdk.make_session(
+        session = _sdk.make_session(
             read_stream,
             write_stream,
             read_timeout=self.request_timeout,
             message_handler=self.message_handler,
             logging_callback=self.logging_callback,
         )
+        _sdk.remember_output_schemas(session, self._output_schemas)
+        return session
 
     async def close(self) -> None:
         """Close the connection, from any task, at any time, as often as you like.
 
         Calls in flight get an ``MCPConnectionError``. What the server listed stays listed. Takes a few seconds at most.
         """
+        self._closings += 1
         if self._link is not None:
             await self._link.close()
 
@@ -347,7 +375,7 @@ class MCPTool:
         Raises:
             ToolException: The listing failed; the tools listed before are kept.
         """
-        await self._load(self._load_tools_on)
+        await self._load("tools")
 
     async def load_prompts(self) -> None:
         """List the server's prompts anew, as :meth:`load_tools` does the tools.
@@ -355,56 +383,49 @@ class MCPTool:
         Raises:
             ToolException: The listing failed; the prompts listed before are kept.
         """
-        await self._load(self._load_prompts_on)
+        await self._load("prompts")
 
-    async def _load(self, load: Callable[[Link], Awaitable[None]]) -> None:
+    async def _load(self, kind: str) -> None:
         link = await self._ready_link(dial=True)
         async with link.loading:
-            await load(link)
+            await self._load_on(link, kind)
 
     async def _load_configured(self, link: Link) -> None:
-        if self.load_tools_flag and _offers(link, "tools"):
-            await self._load_tools_on(link)
-        if self.load_prompts_flag and _offers(link, "prompts"):
-            await self._load_prompts_on(link)
+        for kind, wanted in (("tools", self.load_tools_flag), ("prompts", self.load_prompts_flag)):
+            if wanted and _offers(link, kind):
+                await self._load_on(link, kind)
         self._catalogue_version += 1
+        await self._send_log_level(link)
 
-    async def _load_tools_on(self, link: Link) -> None:
-        tools = await self._list_all(link, "tools", lambda session, params: session.list_tools(params=params))
-        self._swap("tool", [self._tool_function(tool) for tool in tools])
+    async def _load_on(self, link: Link, kind: str) -> None:
+        from ._mcp_client import _listing, _sdk
 
-    async def _load_prompts_on(self, link: Link) -> None:
-        prompts = await self._list_all(link, "prompts", lambda session, params: session.list_prompts(params=params))
-        self._swap("prompt", [self._prompt_function(prompt) for prompt in prompts])
+        timeout = self.request_timeout or MCP_DEFAULT_TIMEOUT
+        entries = await _listing.list_all(link, kind, timeout=timeout, setting="request_timeout")
+        make = self._tool_function if kind == "tools" else self._prompt_function
+        self._swap(kind, [make(entry) for entry in entries])
+        self._listed[kind] = {entry.name: entry for entry in entries}
+        _sdk.remember_output_schemas(link.session, self._output_schemas)
 
-    async def _list_all(self, link: Link, kind: str, list_page: Callable[[Any, Any], Awaitable[Any]]) -> list[Any]:
-        """All pages of a listing (MCP, "Pagination"); none of it counts unless all of it arrives."""
-        from mcp.types import PaginatedRequestParams
+    @property
+    def _output_schemas(self) -> dict[str, dict[str, Any] | None]:
+        return {name: tool.outputSchema for name, tool in self._listed["tools"].items()}
 
-        items: list[Any] = []
-        params: PaginatedRequestParams | None = None
-        cursors: set[str] = set()
-        while True:
-            page = await link.request(
-                partial(_call_with, list_page, params),
-                phase="list",
-                what=f"Listing {kind}",
+    async def _send_log_level(self, link: Link) -> None:
+        """Ask the server for the log messages that our logger would show (MCP, "Logging")."""
+        if logger.level == logging.NOTSET or not _offers(link, "logging"):
+            return
+        level = next((name for name, value in LOG_LEVEL_MAPPING.items() if value >= logger.level), "emergency")
+        try:
+            await link.request(
+                lambda session: session.set_logging_level(level),
+                phase="connect",
+                what="Setting the log level",
                 timeout=self.request_timeout or MCP_DEFAULT_TIMEOUT,
                 setting="request_timeout",
             )
-            items.extend(getattr(page, kind))
-            cursor = page.nextCursor
-            if not cursor:
-                return items
-            if cursor in cursors or len(cursors) >= MAX_PAGES:
-                raise MCPProtocolError(
-                    f"Listing {kind} failed on MCP server {link.server}: the listing does not end "
-                    f"({'a cursor came twice' if cursor in cursors else f'more than {MAX_PAGES} pages'}).",
-                    server=str(link.server),
-                    phase="list",
-                )
-            cursors.add(cursor)
-            params = PaginatedRequestParams(cursor=cursor)
+        except MCPError as error:
+            logger.warning("Failed to set log level to %s: %s", level, error)
 
     def _swap(self, kind: str, fresh: list[FunctionTool]) -> None:
         """Put what was listed in the place of what was there, in one step. Prompts yield to tools of the same name."""
@@ -419,20 +440,26 @@ class MCPTool:
                     phase="list",
                 )
         merged = [*named.values(), *(item for item in self._functions if _kind(item) != kind)]
-        tools = {item.name for item in merged if _kind(item) == "tool"}
-        self._functions = [item for item in merged if _kind(item) != "prompt" or item.name not in tools]
+        tools = {item.name for item in merged if _kind(item) == "tools"}
+        self._functions = [item for item in merged if _kind(item) != "prompts" or item.name not in tools]
 
     def _tool_function(self, tool: types.Tool) -> FunctionTool:
-        return self._function(tool, "tool", self.call_tool, _naming.input_schema(tool.inputSchema))
+        # The framework passes the context by name, so it has one that no tool gives to an argument.
+        async def call(_run_context: FunctionInvocationContext, **arguments: Any) -> Any:
+            return await self._call_for_model(tool.name, arguments, _run_context.kwargs)
+
+        return self._function(tool, "tools", call, _naming.input_schema(tool.inputSchema))
 
     def _prompt_function(self, prompt: types.Prompt) -> FunctionTool:
-        return self._function(prompt, "prompt", self.get_prompt, _get_input_model_from_mcp_prompt(prompt))
+        return self._function(
+            prompt, "prompts", partial(self._prompt_for_model, prompt.name), _get_input_model_from_mcp_prompt(prompt)
+        )
 
     def _function(self, item: Any, kind: str, call: Callable[..., Any], schema: dict[str, Any]) -> FunctionTool:
         normalized = _normalize_mcp_name(item.name)
         name = _build_prefixed_mcp_name(normalized, self.tool_name_prefix)
         return FunctionTool(
-            func=partial(call, item.name),
+            func=call,
             name=name,
             description=item.description or "",
             approval_mode=self._determine_approval_mode(name, item.name),
@@ -456,42 +483,99 @@ class MCPTool:
 
         Args:
             tool_name: The server's own name of the tool.
-            **kwargs: Its arguments.
+            **kwargs: Its arguments; only those that it declares, or that ``additional_tool_argument_names`` names, are
+                sent. Two names are not arguments: ``_meta``, a mapping for the request's ``_meta``, and ``_timeout``,
+                how long this call may take in seconds, instead of ``request_timeout``.
 
         Returns:
             What ``parse_tool_results`` makes of the result, by default a list of content.
 
         Raises:
             MCPToolError: The tool ran and says that it failed.
-            MCPTimeoutError: No answer within ``request_timeout``.
+            MCPTimeoutError: No answer in time.
             MCPConnectionError: The server is gone; ``sent`` tells whether the call may have run.
             ToolExecutionException: Anything else, such as a JSON-RPC error of the server.
         """
+        return await self._call(tool_name, kwargs)
+
+    async def _call_for_model(self, tool_name: str, arguments: dict[str, Any], values: Mapping[str, Any]) -> Any:
+        """Call a tool with a model's arguments over the run's values, which may serve ``header_provider``."""
+        arguments.pop("_meta", None)  # a model does not get to write what servers take for the host's word
+        merged = {**values, **arguments}
+        token = run_values.set(frozenset(values) - frozenset(arguments))
+        try:
+            if _TAKEN_BY_CALL_TOOL & merged.keys():
+                return await self._call(tool_name, merged)
+            return await self.call_tool(tool_name, **merged)
+        finally:
+            run_values.reset(token)
+
+    async def _call(self, tool_name: str, values: dict[str, Any]) -> str | list[Content]:
         if not self.load_tools_flag:
             raise ToolExecutionException(
                 "Tools are not loaded for this server, please set load_tools=True in the constructor."
             )
-        arguments = {name: value for name, value in kwargs.items() if name not in _FRAMEWORK_ARGUMENTS}
-        meta = _inject_otel_into_mcp_meta()
-        result: types.CallToolResult = await self._request(
-            lambda session: session.call_tool(tool_name, arguments=arguments, meta=meta),
-            phase="call",
-            what=f"Tool '{tool_name}'",
-        )
-        parse = self.parse_tool_results or self._parse_tool_result_from_mcp
-        parsed = self._parsed(parse, result, f"Tool '{tool_name}'")
+        what = f"Tool '{tool_name}'"
+        timeout = values.get("_timeout", self.request_timeout)
+        _require_seconds("_timeout", timeout)
+        options: dict[str, Any] = {"arguments": self._arguments_for(tool_name, values)}
+        if self.progress_callback is not None:
+            options["progress_callback"] = partial(self._on_progress, tool_name)
+
+        async def send(session: Any) -> types.CallToolResult:
+            meta = self._meta_for(tool_name, values.get("_meta"))
+            return cast("types.CallToolResult", await session.call_tool(tool_name, meta=meta, **options))
+
+        with self._headers_for(values):
+            result = await self._request(send, phase="call", what=what, timeout=timeout or None)
+        parsed = self._parsed(self.parse_tool_results or self._parse_tool_result_from_mcp, result, what)
         if result.isError:
             from ._mcp_client._content import text_of
 
             raise MCPToolError(text_of(parsed), server=str(self._server), phase="call", sent=True)
         return parsed
 
+    def _arguments_for(self, tool_name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        tool = self._listed["tools"].get(tool_name)
+        everywhere = self._extra_arguments.get(_arguments.EVERY_TOOL, frozenset())
+        extra = everywhere | self._extra_arguments.get(tool_name, frozenset())
+        given = {name: value for name, value in values.items() if name not in ("_meta", "_timeout")}
+        arguments, held_back = _arguments.select(given, None if tool is None else tool.inputSchema, extra)
+        if held_back:
+            logger.warning(
+                "Tool %r of MCP server %s does not declare %s: not sent (see additional_tool_argument_names).",
+                tool_name,
+                self._server,
+                ", ".join(sorted(held_back)),
+            )
+        return arguments
+
+    def _meta_for(self, tool_name: str, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """A request's ``_meta``: what the tool was listed with wins, then the trace context, then the caller's."""
+        bad = _arguments.bad_meta_keys(given or {})
+        if bad:
+            raise ToolExecutionException(f"_meta has keys that MCP does not allow: {', '.join(map(repr, bad))}.")
+        tool = self._listed["tools"].get(tool_name)
+        listed = getattr(tool, "meta", None)
+        traced = {**(given or {}), **(_inject_otel_into_mcp_meta() or {})}
+        return {**traced, **(listed if isinstance(listed, Mapping) else {})} or None
+
+    def _headers_for(self, values: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """Where a call's requests get headers of their own."""
+        return nullcontext()
+
+    async def _on_progress(self, tool_name: str, progress: float, total: float | None, message: str | None) -> None:
+        # Called in the session's receive loop, which must go on: what has to be awaited runs beside it.
+        outcome = self.progress_callback(tool_name, progress, total, message) if self.progress_callback else None
+        if inspect.isawaitable(outcome) and self._link is not None:
+            self._link.start_soon(_finish, outcome, "progress_callback")
+
     async def get_prompt(self, prompt_name: str, **kwargs: Any) -> str:
         """Get a prompt from the server, filled in.
 
         Args:
             prompt_name: The server's own name of the prompt.
-            **kwargs: Its arguments.
+            **kwargs: Its arguments; only those that it declares are sent, as strings.
 
         Returns:
             What ``parse_prompt_results`` makes of the result, by default its text.
@@ -503,21 +587,27 @@ class MCPTool:
             raise ToolExecutionException(
                 "Prompts are not loaded for this server, please set load_prompts=True in the constructor."
             )
-        result: types.GetPromptResult = await self._request(
-            lambda session: session.get_prompt(prompt_name, arguments=kwargs),
-            phase="prompt",
-            what=f"Prompt '{prompt_name}'",
-        )
-        parse = self.parse_prompt_results or self._parse_prompt_result_from_mcp
-        return self._parsed(parse, result, f"Prompt '{prompt_name}'")
+        prompt = self._listed["prompts"].get(prompt_name)
+        declared = kwargs if prompt is None else {argument.name for argument in prompt.arguments or []}
+        arguments = _arguments.as_prompt_arguments({name: kwargs[name] for name in kwargs if name in declared})
+        what = f"Prompt '{prompt_name}'"
+        with self._headers_for(kwargs):
+            result: types.GetPromptResult = await self._request(
+                lambda session: session.get_prompt(prompt_name, arguments=arguments),
+                phase="prompt",
+                what=what,
+                timeout=self.request_timeout or None,
+            )
+        return self._parsed(self.parse_prompt_results or self._parse_prompt_result_from_mcp, result, what)
 
-    async def _request(self, send: Callable[[Any], Awaitable[T]], *, phase: str, what: str) -> T:
+    async def _prompt_for_model(self, prompt_name: str, **arguments: Any) -> str:
+        return await self.get_prompt(prompt_name, **arguments)
+
+    async def _request(self, send: Callable[[Any], Awaitable[T]], *, phase: str, what: str, timeout: float | None) -> T:
         """Send a request; once more on a new connection if the first one is gone and the request provably never ran."""
 
         async def attempt(link: Link) -> T:
-            return await link.request(
-                send, phase=phase, what=what, timeout=self.request_timeout or None, setting="request_timeout"
-            )
+            return await link.request(send, phase=phase, what=what, timeout=timeout, setting="request_timeout")
 
         link = await self._ready_link()
         try:
@@ -538,21 +628,22 @@ class MCPTool:
         """
         await self._load_sdk()
         link = self._link
-        if link is None or (link.is_over and link.cause is None):
-            if not dial:
-                raise MCPConnectionError(
-                    f"MCP server {self._server} is not connected; call connect() first, or use 'async with'.",
-                    server=str(self._server),
-                    sent=False,
-                )
-            link = self._replace(link)
-        elif link.is_over:
+        if not dial and (link is None or (link.is_over and link.cause is None)):
+            raise MCPConnectionError(
+                f"MCP server {self._server} is not connected; call connect() first, or use 'async with'.",
+                server=str(self._server),
+                sent=False,
+            )
+        lost = link is not None and link.is_over
+        if link is None or link.is_over:
             link = self._replace(link)
         try:
             await link.open()
         except MCPError as error:
             error.sent = False
             raise
+        if lost:
+            self._reload_soon("tools", "prompts")  # what comes back may offer something else
         return link
 
     def _parsed(self, parse: Callable[[T], P], result: T, what: str) -> P:
@@ -590,21 +681,35 @@ class MCPTool:
             logger.debug("MCP server %s sent something unreadable.", self._server, exc_info=message)
             return
         method = getattr(getattr(message, "root", None), "method", None)
-        if method == "notifications/tools/list_changed" and self.load_tools_flag:
-            self._reload_soon("tools", self.load_tools)
-        elif method == "notifications/prompts/list_changed" and self.load_prompts_flag:
-            self._reload_soon("prompts", self.load_prompts)
+        if method == "notifications/tools/list_changed":
+            self._reload_soon("tools")
+        elif method == "notifications/prompts/list_changed":
+            self._reload_soon("prompts")
 
-    def _reload_soon(self, kind: str, load: Callable[[], Awaitable[None]]) -> None:
-        if self._link is not None:
-            self._link.start_soon(self._reload, kind, load)
+    def _reload_soon(self, *kinds: str) -> None:
+        """List something anew, beside everything else; however often asked for, one listing runs and one waits."""
+        wanted = {"tools": self.load_tools_flag, "prompts": self.load_prompts_flag}
+        link = self._link
+        if link is None:
+            return
+        self._stale.update(kind for kind in kinds if wanted[kind] and _offers(link, kind))
+        if self._stale and self._reloading_on is not link and link.start_soon(self._reload, link):
+            self._reloading_on = link
 
-    async def _reload(self, kind: str, load: Callable[[], Awaitable[None]]) -> None:
+    async def _reload(self, link: Link) -> None:
         try:
-            await load()
-        except Exception:  # nobody waits for a reload; the old list stays in use
-            kept = "Background MCP reload failed: the %s of %s stay as they were."
-            logger.warning(kept, kind, self._server, exc_info=True)
+            while self._stale and self._link is link:
+                kind = self._stale.pop()
+                try:
+                    # On this link and no other: a background task of a connection must not open its successor.
+                    async with link.loading:
+                        await self._load_on(link, kind)
+                except Exception:  # nobody waits for a reload; the old list stays in use
+                    kept = "Background MCP reload failed: the %s of %s stay as they were."
+                    logger.warning(kept, kind, self._server, exc_info=True)
+        finally:
+            if self._reloading_on is link:
+                self._reloading_on = None
 
 
 class MCPStdioTool(MCPTool):
@@ -642,6 +747,8 @@ class MCPStdioTool(MCPTool):
         client: SupportsChatGetResponse | None = None,
         additional_properties: dict[str, Any] | None = None,
         connect_timeout: float | None = None,
+        additional_tool_argument_names: ArgumentNames | None = None,
+        progress_callback: ProgressCallback | None = None,
         **kwargs: Any,
     ) -> None:
         self.command = command
@@ -664,6 +771,8 @@ class MCPStdioTool(MCPTool):
             client,
             additional_properties,
             connect_timeout=connect_timeout,
+            additional_tool_argument_names=additional_tool_argument_names,
+            progress_callback=progress_callback,
         )
 
     @property
@@ -734,6 +843,8 @@ class MCPStreamableHTTPTool(MCPTool):
         http_client: httpx.AsyncClient | None = None,
         header_provider: Callable[[dict[str, Any]], dict[str, str]] | None = None,
         connect_timeout: float | None = None,
+        additional_tool_argument_names: ArgumentNames | None = None,
+        progress_callback: ProgressCallback | None = None,
         **kwargs: Any,
     ) -> None:
         self.url = url
@@ -755,6 +866,8 @@ class MCPStreamableHTTPTool(MCPTool):
             client,
             additional_properties,
             connect_timeout=connect_timeout,
+            additional_tool_argument_names=additional_tool_argument_names,
+            progress_callback=progress_callback,
         )
 
     @property
@@ -782,8 +895,31 @@ class MCPStreamableHTTPTool(MCPTool):
         from ._mcp_client import _transports
 
         return _transports.streamable_http(
-            streamable_http_client, url=self.url, http_client=self._httpx_client, terminate_on_close=self._terminates
+            streamable_http_client,
+            url=self.url,
+            http_client=self._httpx_client,
+            terminate_on_close=self._terminates,
+            ambient_headers=None if self._header_provider is None else self._ambient_headers,
         )
+
+    def _headers_for(self, values: Mapping[str, Any]) -> AbstractContextManager[None]:
+        if self._header_provider is None:
+            return nullcontext()
+        try:
+            return _CallHeaders(dict(self._header_provider(dict(values))))
+        except Exception as error:  # the user's own code; nothing has been sent yet
+            sentence = f"The header_provider of MCP server {self._server} failed: {type(error).__name__}: {error}."
+            raise MCPError(sentence, server=str(self._server), sent=False) from error
+
+    def _ambient_headers(self) -> dict[str, str]:
+        """Headers for requests that belong to no call. A provider that needs a call's values has none for them."""
+        if self._header_provider is None:
+            return {}
+        try:
+            return dict(self._header_provider({}))
+        except KeyError as error:
+            logger.debug("The header_provider of MCP server %s has no headers without %s.", self._server, error)
+            return {}
 
 
 class MCPWebsocketTool(MCPTool):
@@ -815,6 +951,8 @@ class MCPWebsocketTool(MCPTool):
         client: SupportsChatGetResponse | None = None,
         additional_properties: dict[str, Any] | None = None,
         connect_timeout: float | None = None,
+        additional_tool_argument_names: ArgumentNames | None = None,
+        progress_callback: ProgressCallback | None = None,
         **kwargs: Any,
     ) -> None:
         self.url = url
@@ -834,6 +972,8 @@ class MCPWebsocketTool(MCPTool):
             client,
             additional_properties,
             connect_timeout=connect_timeout,
+            additional_tool_argument_names=additional_tool_argument_names,
+            progress_callback=progress_callback,
         )
 
     @property
@@ -858,6 +998,19 @@ class MCPWebsocketTool(MCPTool):
         from ._mcp_client import _transports
 
         return _transports.websocket(self.url, **self._client_kwargs)
+
+
+class _CallHeaders:
+    """Sets the headers of the requests that are made inside."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self._headers = headers
+
+    def __enter__(self) -> None:
+        self._token = call_headers.set(self._headers)
+
+    def __exit__(self, *exc_info: object) -> None:
+        call_headers.reset(self._token)
 
 
 class _needs_mcp:  # noqa: N801  # reads as a phrase: with _needs_mcp(self)
@@ -904,5 +1057,8 @@ def _offers(link: Link, kind: str) -> bool:
     return getattr(capabilities, kind, None) is not None
 
 
-async def _call_with(list_page: Callable[[Any, Any], Awaitable[Any]], params: Any, session: Any) -> Any:
-    return await list_page(session, params)
+async def _finish(awaitable: Awaitable[Any], what: str) -> None:
+    try:
+        await awaitable
+    except Exception:  # the user's own code, which must not end the connection
+        logger.exception("The %s failed.", what)

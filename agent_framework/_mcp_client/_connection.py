@@ -35,9 +35,10 @@ import anyio
 from . import _sdk
 from ._calls import new_call
 from ._causes import DeadlinePassed, OwnerCancelled, ServerClosed
+from ._context import call_headers
 from ._errors import connect_error, is_request_timeout
 from ._exceptions import MCPError
-from ._http import Failure, Failures
+from ._http import Exchanges, Failure
 from ._link import Link
 from ._server import Server
 from ._state import Event, Lifecycle, State
@@ -111,7 +112,7 @@ class Connection(Link):
         self.owner: asyncio.Task[BaseException | None] | None = None
         self._background: TaskGroup | None = None
         self._streams: tuple[Any, ...] = ()
-        self._failures = Failures()
+        self._exchanges = Exchanges()
         self._garbage: Exception | None = None
         # How many callers are opening this connection; None once one of them has succeeded and so keeps it.
         self._openers: int | None = 0
@@ -175,7 +176,7 @@ class Connection(Link):
                 self._openers -= 1
                 if self._openers == 0:
                     with anyio.CancelScope(shield=True):
-                        await self.close(at_once=not isinstance(error, Exception))
+                        await self._take_down(at_once=not isinstance(error, Exception))
             raise
         self._openers = None
 
@@ -235,11 +236,13 @@ class Connection(Link):
         stack.callback(self._close_streams)
         read_stream, write_stream, *more = await stack.enter_async_context(self._open_transport())
         self._streams = (read_stream, write_stream)
-        if more and isinstance(more[0], Failures):
-            self._failures = more[0]
+        if more and isinstance(more[0], Exchanges):
+            self._exchanges = more[0]
         self._stage = "session"
         watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage)
-        self.session = await stack.enter_async_context(self._make_session(watched, WatchedSendStream(write_stream)))
+        self.session = await stack.enter_async_context(
+            self._make_session(watched, WatchedSendStream(write_stream, self._on_request))
+        )
         self._stage = "initialize"
         self._initialize_result = await self._initialize()
         self._background = await stack.enter_async_context(anyio.create_task_group())
@@ -327,15 +330,21 @@ class Connection(Link):
         if not self._settled.is_set():
             self._scope.cancel()
 
-    async def close(self, *, at_once: bool = False) -> None:
-        """Close the connection and wait until nothing is left of it. Any task may do so, at any time, repeatedly.
+    async def close(self) -> None:
+        """Close the connection and wait until nothing is left of it. Any task may do so, at any time, repeatedly."""
+        if self.loop.is_closed():
+            return
+        self._require_own_loop()
+        await self._take_down()
+        if self._predecessor is not None:
+            await self._predecessor.close()
+
+    async def _take_down(self, *, at_once: bool = False) -> None:
+        """End this connection, and wait for it.
 
         Args:
             at_once: Skip the farewells (HTTP DELETE, a stdio server's chance to exit by itself).
         """
-        if self.loop.is_closed():
-            return
-        self._require_own_loop()
         self._lifecycle.apply(Event.CLOSE)
         if self.state is State.CLOSED:
             self._settled.set()
@@ -346,8 +355,6 @@ class Connection(Link):
             self._scope.cancel()
         with anyio.move_on_after(CLOSE_WAIT):
             await self._closed.wait()
-            if self._predecessor is not None:
-                await self._predecessor.close()
             return
         logger.warning("The connection to MCP server %s did not close within %g s.", self.server, CLOSE_WAIT)
 
@@ -367,8 +374,13 @@ class Connection(Link):
         call.sent = failure.sent
         return self._error(call, failure.cause)
 
+    def _on_request(self, call: Call) -> None:
+        headers = call_headers.get(None)
+        if headers is not None and call.request_id is not None:
+            self._exchanges.headers[call.request_id] = headers
+
     def _take_failure(self, call: Call) -> Failure | None:
-        return None if call.request_id is None else self._failures.pop(call.request_id, None)
+        return None if call.request_id is None else self._exchanges.failures.pop(call.request_id, None)
 
     async def _judge(self, failure: Failure) -> None:
         """What the failure of one HTTP exchange means for the connection."""
@@ -397,7 +409,8 @@ class Connection(Link):
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 return  # then the server has learned it from the closed connection
 
-    def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Run something beside the calls until it is done or the connection ends. It must not raise."""
-        if self.state is State.READY and self._background is not None:
-            self._background.start_soon(function, *args)
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:
+        if self.state is not State.READY or self._background is None:
+            return False
+        self._background.start_soon(function, *args)
+        return True

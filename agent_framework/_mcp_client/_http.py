@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import anyio
@@ -64,11 +64,18 @@ class Failure:
     doubtful: bool = False
 
 
-class Failures(dict["int | str", Failure]):
-    """What went wrong, by the id of the JSON-RPC request; whoever made the request takes it out.
+@dataclass
+class Exchanges:
+    """What the callers of requests and the HTTP side of them tell each other, by the ids of the JSON-RPC requests.
 
-    That an error came from here and not from the server is known by its id being in here, which no server can forge.
+    Attributes:
+        failures: Why a request has no answer; whoever made the request takes it out. That an error came from here and
+            not from the server is known by its id being in here, which no server can forge.
+        headers: What a request is to carry beside the usual; the exchange takes it out.
     """
+
+    failures: dict[int | str, Failure] = field(default_factory=dict)
+    headers: dict[int | str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,6 +83,7 @@ class _Exchange:
     """One JSON-RPC request and the HTTP requests made to get its answer."""
 
     id: int | str
+    headers: Mapping[str, str] | None = None
     failed_attempts: int = 0
 
 
@@ -84,22 +92,31 @@ class GuardedClient(httpx.AsyncClient):
 
     Args:
         client: Does the work. It is neither modified nor closed.
-        failures: Where the exceptions of failed requests are put.
+        exchanges: Where the exceptions of failed requests are put, and where requests have headers of their own.
+        ambient_headers: Gives the headers of every request that has none of its own: handshake, listings,
+            notifications, the listening stream, the farewell.
     """
 
-    def __init__(self, client: httpx.AsyncClient, failures: Failures) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        exchanges: Exchanges,
+        ambient_headers: Callable[[], Mapping[str, str]] | None = None,
+    ) -> None:
         # The base class is there for its interface only; an explicit transport and environment keep it from building
         # a TLS context and a connection pool that nothing would use.
         super().__init__(transport=_NoTransport(), trust_env=False)
         self._client = client
-        self._failures = failures
+        self._exchanges = exchanges
+        self._ambient_headers = ambient_headers
         self._resumable: dict[str, _Exchange] = {}
 
     def build_request(self, method: str, url: Any, **kwargs: Any) -> httpx.Request:
         request = self._client.build_request(method, url, **kwargs)
         message = kwargs.get("json")
         if isinstance(message, dict) and "method" in message and "id" in message:
-            request.extensions[_EXCHANGE] = _Exchange(message["id"])
+            key = message["id"]
+            request.extensions[_EXCHANGE] = _Exchange(key, self._exchanges.headers.pop(key, None))
         return request
 
     async def send(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
@@ -113,13 +130,17 @@ class GuardedClient(httpx.AsyncClient):
         resumed = self._resumable.get(request.headers.get(_LAST_EVENT_ID, ""))
         if resumed is not None:
             return await self._resume(request, resumed, **kwargs)
-        return await self._send(request, **kwargs)
+        return await self._send(request, None, **kwargs)
 
-    async def _send(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
+    async def _send(self, request: httpx.Request, exchange: _Exchange | None, **kwargs: Any) -> httpx.Response:
         """Send, and follow redirects within the server's own origin only.
 
         What is on a request (headers, credentials, arguments) was meant for that origin.
         """
+        headers = None if exchange is None else exchange.headers
+        if headers is None and self._ambient_headers is not None:
+            headers = self._ambient_headers()
+        request.headers.update(headers or {})
         kwargs["follow_redirects"] = False
         for _ in range(self._client.max_redirects + 1):
             response = await self._client.send(request, **kwargs)
@@ -133,7 +154,7 @@ class GuardedClient(httpx.AsyncClient):
 
     async def _exchange(self, request: httpx.Request, exchange: _Exchange, **kwargs: Any) -> httpx.Response:
         try:
-            response = await self._send(request, **kwargs)
+            response = await self._send(request, exchange, **kwargs)
             return await self._checked(response, exchange)
         except Exception as error:  # noqa: BLE001  # whatever client, hooks and auth raise concerns this request
             return self._answer_with_failure(request, exchange, _failure(error))
@@ -142,7 +163,7 @@ class GuardedClient(httpx.AsyncClient):
         """Deliver a notification or an answer of ours. Nobody waits for it, so nobody can be told that it failed."""
         try:
             with anyio.move_on_after(NOTICE_TIMEOUT):
-                response = await self._send(request, **kwargs)
+                response = await self._send(request, None, **kwargs)
                 if response.status_code in (202, 204):
                     await response.aread()  # an unread body, even an empty one, costs the pool its connection
                 await response.aclose()
@@ -155,7 +176,7 @@ class GuardedClient(httpx.AsyncClient):
     async def _say_goodbye(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
         try:
             with anyio.move_on_after(DELETE_TIMEOUT):
-                response = await self._send(request, **kwargs)
+                response = await self._send(request, None, **kwargs)
                 await response.aclose()
         except Exception as error:  # noqa: BLE001  # it ends anyway, and servers forget sessions by themselves
             logger.debug("The session could not be ended on the server: %s", type(error).__name__)
@@ -164,7 +185,7 @@ class GuardedClient(httpx.AsyncClient):
     async def _resume(self, request: httpx.Request, exchange: _Exchange, **kwargs: Any) -> httpx.Response:
         """Fetch the rest of a broken event stream. The transport tries a few times; the last failure is its answer."""
         try:
-            response = await self._send(request, **kwargs)
+            response = await self._send(request, exchange, **kwargs)
             checked = await self._checked(response, exchange, resumed=True)
         except Exception as error:  # as in _exchange
             exchange.failed_attempts += 1
@@ -203,7 +224,7 @@ class GuardedClient(httpx.AsyncClient):
 
     def record(self, exchange: _Exchange, failure: Failure) -> bytes:
         """Keep a failure for its caller and return the JSON-RPC error that wakes that caller."""
-        self._failures[exchange.id] = failure
+        self._exchanges.failures[exchange.id] = failure
         error = {"code": _INTERNAL_ERROR, "message": "the HTTP exchange failed"}
         return json.dumps({"jsonrpc": "2.0", "id": exchange.id, "error": error}).encode()
 

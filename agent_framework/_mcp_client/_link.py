@@ -114,8 +114,13 @@ class Link(ABC):
             self.lose(error)
         return self._error(call, error)
 
-    def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:  # noqa: B027  # optional
-        """Run something beside the calls, where there is a task group for it. It must not raise."""
+    def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:
+        """Run something beside the calls, where there is a task group for it. It must not raise.
+
+        Returns:
+            Whether it will run.
+        """
+        return False
 
     def lose(self, cause: BaseException) -> None:  # noqa: B027  # optional
         """Report that the server is gone."""

@@ -57,6 +57,24 @@ def input_schema(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     return completed
 
 
+def why_unusable(schema: Mapping[str, Any]) -> str | None:
+    """Why a schema would make a model provider refuse the whole request; None for one that looks fine.
+
+    A light check of the parts that every provider reads, because it runs for each of possibly many hundred tools.
+    """
+    if schema.get("type", "object") != "object":
+        return "its input schema is not of type object"
+    properties = schema.get("properties") or {}
+    if not isinstance(properties, Mapping):
+        return "the properties of its input schema are not an object"
+    if not all(isinstance(item, (Mapping, bool)) for item in properties.values()):
+        return "a property of its input schema is not a schema"
+    required = schema.get("required") or []
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        return "what its input schema requires is not a list of names"
+    return None
+
+
 def prompt_schema(prompt: Any) -> dict[str, Any]:
     """The arguments of an MCP ``Prompt`` as a JSON schema: strings, all of them (MCP, "Prompts", data types)."""
     arguments = prompt.arguments or []

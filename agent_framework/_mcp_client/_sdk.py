@@ -9,6 +9,8 @@ the moment of use.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +18,12 @@ from mcp import types
 from mcp.client import session as client_session
 from mcp.shared.exceptions import McpError
 from mcp.shared.message import SessionMessage
+from pydantic import Field, ValidationError
 
 __all__ = [
     "CONNECTION_CLOSED",
     "REQUEST_TIMEOUT",
+    "BadEntry",
     "McpError",
     "SessionMessage",
     "UnsupportedProtocolVersion",
@@ -29,8 +33,10 @@ __all__ = [
     "encode",
     "initialize",
     "is_unused",
+    "list_page",
     "make_http_client",
     "make_session",
+    "remember_output_schemas",
     "request_id",
 ]
 
@@ -98,6 +104,64 @@ def decode(text: str | bytes) -> SessionMessage:
 def encode(item: SessionMessage) -> str:
     """A message as one line of JSON, without the line end."""
     return item.message.model_dump_json(by_alias=True, exclude_none=True)
+
+
+@dataclass(frozen=True)
+class BadEntry:
+    """An entry of a listing that is not what it should be."""
+
+    name: str
+    why: str
+
+
+class _RawPage(types.PaginatedResult):
+    """A page of a listing whose entries nobody has looked at yet."""
+
+    tools: list[Any] = Field(default_factory=list)
+    prompts: list[Any] = Field(default_factory=list)
+
+
+async def list_page(session: Any, kind: str, cursor: str | None) -> Any:
+    """One page of tools or prompts: an object with ``nextCursor`` and a list named like the kind.
+
+    The session validates a page as a whole, so that one bad entry costs the page. Then the page is asked for once more
+    and looked at entry by entry.
+
+    Raises:
+        pydantic.ValidationError: The page itself is not what it should be.
+    """
+    params = types.PaginatedRequestParams(cursor=cursor) if cursor else None
+    method = session.list_tools if kind == "tools" else session.list_prompts
+    try:
+        return await method(params=params)
+    except ValidationError:
+        request = types.ListToolsRequest(params=params) if kind == "tools" else types.ListPromptsRequest(params=params)
+        page = await session.send_request(types.ClientRequest(request), _RawPage)
+    entry_type = types.Tool if kind == "tools" else types.Prompt
+    setattr(page, kind, [_entry(entry_type, raw) for raw in getattr(page, kind)])
+    return page
+
+
+def _entry(entry_type: Any, raw: Any) -> Any:
+    if isinstance(raw, dict) and raw.get("inputSchema", "") is None:
+        raw = {**raw, "inputSchema": {"type": "object"}}
+    try:
+        return entry_type.model_validate(raw)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = raw.get("name", "?") if isinstance(raw, dict) else "?"
+        return BadEntry(str(name), f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+
+
+def remember_output_schemas(session: Any, schemas: Mapping[str, dict[str, Any] | None]) -> None:
+    """Tell a session what tools are known, with their output schemas.
+
+    A session of SDK 1.x that receives the result of a tool it has not listed itself lists all tools before it returns
+    it.
+    """
+    known = getattr(session, "_tool_output_schemas", None)
+    if isinstance(known, dict):
+        known.update(schemas)
 
 
 async def cancel_request(session: Any, id: types.RequestId, reason: str) -> None:

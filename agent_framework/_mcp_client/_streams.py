@@ -105,10 +105,16 @@ class WatchedReceiveStream:
 
 
 class WatchedSendStream:
-    """A send stream that notes on the current call which request it is, and whether the transport took it."""
+    """A send stream that notes on the current call which request it is, and whether the transport took it.
 
-    def __init__(self, stream: Any) -> None:
+    Args:
+        stream: The transport's stream of messages.
+        on_request: Called, before it is sent, with each call that has just got its request id.
+    """
+
+    def __init__(self, stream: Any, on_request: Callable[[Call], None]) -> None:
         self._stream = stream
+        self._on_request = on_request
         self._closed = False
 
     async def send(self, item: Any) -> None:
@@ -119,6 +125,7 @@ class WatchedSendStream:
             await self._stream.send(item)
             return
         call.request_id = _sdk.request_id(item)
+        self._on_request(call)
         # A cancellation can arrive after the transport has taken the message, so only a closed stream proves that it
         # has not.
         call.sent = True

@@ -10,7 +10,7 @@ stream.
 from __future__ import annotations
 
 import codecs
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from . import _sdk
 from ._causes import ServerClosed
-from ._http import Failures, GuardedClient
+from ._http import Exchanges, GuardedClient
 from ._process import ServerProcess
 from ._streams import TransportEnded
 
@@ -114,8 +114,13 @@ async def _end(to_session: Incoming, reason: BaseException) -> None:
 
 @asynccontextmanager
 async def streamable_http(
-    open_transport: Callable[..., Any], *, url: str, http_client: Any, terminate_on_close: bool
-) -> AsyncIterator[tuple[Any, Any, Failures]]:
+    open_transport: Callable[..., Any],
+    *,
+    url: str,
+    http_client: Any,
+    terminate_on_close: bool,
+    ambient_headers: Callable[[], Mapping[str, str]] | None = None,
+) -> AsyncIterator[tuple[Any, Any, Exchanges]]:
     """A server behind a URL: the SDK's streamable HTTP transport over a guarded client.
 
     Args:
@@ -123,18 +128,19 @@ async def streamable_http(
         url: The server's endpoint.
         http_client: The ``httpx.AsyncClient`` to use, which is not closed; None for one of our own.
         terminate_on_close: Whether to end the session on the server (HTTP DELETE) when leaving.
+        ambient_headers: Gives the headers of every request that has none of its own.
 
     Yields:
-        The two streams, and where the failures of single requests are kept.
+        The two streams, and what is known of single requests beside them.
     """
-    failures = Failures()
+    exchanges = Exchanges()
     async with AsyncExitStack() as stack:
         if http_client is None:
             http_client = await stack.enter_async_context(_sdk.make_http_client())
-        guarded = GuardedClient(http_client, failures)
+        guarded = GuardedClient(http_client, exchanges, ambient_headers)
         transport = open_transport(url=url, http_client=guarded, terminate_on_close=terminate_on_close)
         read_stream, write_stream, *_ = await stack.enter_async_context(transport)
-        yield read_stream, write_stream, failures
+        yield read_stream, write_stream, exchanges
 
 
 @asynccontextmanager
