@@ -30,6 +30,18 @@ from opentelemetry import propagate
 from ._mcp_client import _arguments, _naming
 from ._mcp_client._context import call_headers, run_values
 from ._mcp_client._exceptions import MCPConnectionError, MCPError, MCPProtocolError, MCPToolError
+from ._mcp_client._sampling import (
+    SAMPLING_MAX_REQUESTS,
+    SAMPLING_MAX_TOKENS,
+    ElicitationCallback,
+    Roots,
+    Sampling,
+    SamplingApproval,
+    check_roots,
+    check_sampling_limits,
+    elicit,
+    list_roots,
+)
 from ._mcp_client._server import Server, public_url
 from ._mcp_client._state import State
 from ._tools import FunctionTool
@@ -44,7 +56,7 @@ if TYPE_CHECKING:
     from ._clients import SupportsChatGetResponse
     from ._mcp_client._link import Link
     from ._middleware import FunctionInvocationContext
-    from ._types import Content
+    from ._types import Content, Message
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -139,9 +151,15 @@ class MCPTool:
             every tool, or by tool with ``"*"`` for every one.
         progress_callback: Called with tool name, progress, total and message (the last two may be None) whenever the
             server reports on a call; sync or async.
+        sampling_approval_callback: Says whether a request of the server may go to ``client``; without one, none may.
+        sampling_max_tokens: How long a sampled answer may be, in tokens; None for no limit.
+        sampling_max_requests: How many sampling requests the server may make in one session; None for no limit.
+        elicitation_callback: Asks the person when the server wants to know something; without one, it is refused.
+        roots: The paths or ``file:`` URIs that the server is told to work in, or a function that returns them.
 
     Raises:
-        ValueError: A timeout is negative.
+        ValueError: A time or a limit is negative, or a root has another scheme than ``file``.
+        TypeError: A root is neither a path nor a URI.
     """
 
     def __init__(
@@ -163,6 +181,11 @@ class MCPTool:
         connect_timeout: float | None = None,
         additional_tool_argument_names: ArgumentNames | None = None,
         progress_callback: ProgressCallback | None = None,
+        sampling_approval_callback: SamplingApproval | None = None,
+        sampling_max_tokens: int | None = SAMPLING_MAX_TOKENS,
+        sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
+        elicitation_callback: ElicitationCallback | None = None,
+        roots: Roots | None = None,
     ) -> None:
         _require_seconds("request_timeout", request_timeout)
         _require_seconds("connect_timeout", connect_timeout)
@@ -179,7 +202,15 @@ class MCPTool:
         self.connect_timeout = connect_timeout
         self.client = client
         self.additional_properties = additional_properties
+        check_roots(roots)
+        check_sampling_limits(sampling_max_tokens, sampling_max_requests)
         self.progress_callback = progress_callback
+        self.sampling_approval_callback = sampling_approval_callback
+        self.sampling_max_tokens = sampling_max_tokens
+        self.sampling_max_requests = sampling_max_requests
+        self.elicitation_callback = elicitation_callback
+        self.roots = roots
+        self._sampling = Sampling()
         self._extra_arguments = _arguments.by_tool(additional_tool_argument_names)
         self._functions: list[FunctionTool] = []
         self._listed: dict[str, dict[str, Any]] = {"tools": {}, "prompts": {}}
@@ -303,21 +334,40 @@ class MCPTool:
             make_session=self._make_session,
             connect_timeout=self.connect_timeout or CONNECT_TIMEOUT,
             request_timeout=self.request_timeout or None,
+            handlers=self._request_handlers,
             predecessor=predecessor if isinstance(predecessor, Connection) else None,
         )
 
     def _make_session(self, read_stream: Any, write_stream: Any) -> AbstractAsyncContextManager[Any]:
         from ._mcp_client import _sdk
 
+        self._sampling.start_session()
+        # The connection answers these requests beside the session; the session needs them for the capabilities that it
+        # tells the server.
+        handlers = self._request_handlers
         session = _sdk.make_session(
             read_stream,
             write_stream,
             read_timeout=self.request_timeout,
             message_handler=self.message_handler,
             logging_callback=self.logging_callback,
+            sampling_callback=handlers.get("sampling/createMessage"),
+            sampling_capabilities=None if self.client is None else _sdk.sampling_with_tools(),
+            elicitation_callback=handlers.get("elicitation/create"),
+            list_roots_callback=handlers.get("roots/list"),
         )
         _sdk.remember_output_schemas(session, self._output_schemas)
         return session
+
+    @property
+    def _request_handlers(self) -> dict[str, Callable[..., Awaitable[Any]]]:
+        """What answers the server's requests. Sampling always does, be it by a refusal; a subclass may do better."""
+        handlers: dict[str, Callable[..., Awaitable[Any]]] = {"sampling/createMessage": self.sampling_callback}
+        if self.elicitation_callback is not None:
+            handlers["elicitation/create"] = self._answer_elicitation
+        if self.roots is not None:
+            handlers["roots/list"] = self._answer_roots
+        return handlers
 
     async def close(self) -> None:
         """Close the connection, from any task, at any time, as often as you like.
@@ -419,6 +469,7 @@ class MCPTool:
         try:
             await link.request(
                 lambda session: session.set_logging_level(level),
+                method="logging/setLevel",
                 phase="connect",
                 what="Setting the log level",
                 timeout=self.request_timeout or MCP_DEFAULT_TIMEOUT,
@@ -518,16 +569,18 @@ class MCPTool:
         what = f"Tool '{tool_name}'"
         timeout = values.get("_timeout", self.request_timeout)
         _require_seconds("_timeout", timeout)
-        options: dict[str, Any] = {"arguments": self._arguments_for(tool_name, values)}
-        if self.progress_callback is not None:
-            options["progress_callback"] = partial(self._on_progress, tool_name)
+        arguments = self._arguments_for(tool_name, values)
 
         async def send(session: Any) -> types.CallToolResult:
+            # In here the request's own span is the current one.
             meta = self._meta_for(tool_name, values.get("_meta"))
-            return cast("types.CallToolResult", await session.call_tool(tool_name, meta=meta, **options))
+            result = await session.call_tool(tool_name, arguments=arguments, meta=meta, **self._progress_for(tool_name))
+            return cast("types.CallToolResult", result)
 
         with self._headers_for(values):
-            result = await self._request(send, phase="call", what=what, timeout=timeout or None)
+            result = await self._request(
+                send, method="tools/call", target=tool_name, phase="call", what=what, timeout=timeout or None
+            )
         parsed = self._parsed(self.parse_tool_results or self._parse_tool_result_from_mcp, result, what)
         if result.isError:
             from ._mcp_client._content import text_of
@@ -564,7 +617,22 @@ class MCPTool:
         """Where a call's requests get headers of their own."""
         return nullcontext()
 
-    async def _on_progress(self, tool_name: str, progress: float, total: float | None, message: str | None) -> None:
+    def _progress_for(self, tool_name: str) -> dict[str, Any]:
+        """What asks the server to report on a call, if anybody wants to know: a callback, or a recorded span."""
+        from ._mcp_client import _tracing
+
+        record = _tracing.progress_recorder()
+        if self.progress_callback is None and record is None:
+            return {}
+
+        async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+            if record is not None:
+                record(progress, total, message)
+            self._report_progress(tool_name, progress, total, message)
+
+        return {"progress_callback": on_progress}
+
+    def _report_progress(self, tool_name: str, progress: float, total: float | None, message: str | None) -> None:
         # Called in the session's receive loop, which must go on: what has to be awaited runs beside it.
         outcome = self.progress_callback(tool_name, progress, total, message) if self.progress_callback else None
         if inspect.isawaitable(outcome) and self._link is not None:
@@ -594,6 +662,8 @@ class MCPTool:
         with self._headers_for(kwargs):
             result: types.GetPromptResult = await self._request(
                 lambda session: session.get_prompt(prompt_name, arguments=arguments),
+                method="prompts/get",
+                target=prompt_name,
                 phase="prompt",
                 what=what,
                 timeout=self.request_timeout or None,
@@ -603,11 +673,28 @@ class MCPTool:
     async def _prompt_for_model(self, prompt_name: str, **arguments: Any) -> str:
         return await self.get_prompt(prompt_name, **arguments)
 
-    async def _request(self, send: Callable[[Any], Awaitable[T]], *, phase: str, what: str, timeout: float | None) -> T:
+    async def _request(
+        self,
+        send: Callable[[Any], Awaitable[T]],
+        *,
+        method: str,
+        target: str,
+        phase: str,
+        what: str,
+        timeout: float | None,
+    ) -> T:
         """Send a request; once more on a new connection if the first one is gone and the request provably never ran."""
 
         async def attempt(link: Link) -> T:
-            return await link.request(send, phase=phase, what=what, timeout=timeout, setting="request_timeout")
+            return await link.request(
+                send,
+                method=method,
+                target=target,
+                phase=phase,
+                what=what,
+                timeout=timeout,
+                setting="request_timeout",
+            )
 
         link = await self._ready_link()
         try:
@@ -666,7 +753,50 @@ class MCPTool:
 
         return _content.from_prompt_result(result)
 
-    # What the server says ...
+    def _parse_content_from_mcp(self, mcp_type: Any) -> list[Content]:
+        from ._mcp_client import _content
+
+        return _content.from_mcp(mcp_type)
+
+    def _parse_message_from_mcp(self, mcp_type: types.PromptMessage | types.SamplingMessage) -> Message:
+        from ._mcp_client import _content
+
+        return _content.message_from_mcp(mcp_type)
+
+    def _prepare_content_for_mcp(self, content: Content) -> types.ContentBlock | None:
+        from ._mcp_client import _content
+
+        return _content.to_mcp(content)
+
+    def _prepare_message_for_mcp(self, content: Message) -> list[types.ContentBlock]:
+        from ._mcp_client import _content
+
+        return _content.message_to_mcp(content)
+
+    # What the server asks and says ...
+
+    async def sampling_callback(
+        self, context: Any, params: types.CreateMessageRequestParams
+    ) -> types.CreateMessageResult | types.CreateMessageResultWithTools | types.ErrorData:
+        """Answer a sampling request with ``client``, if ``sampling_approval_callback`` approves.
+
+        Args:
+            context: Which request it is.
+            params: What the server wants a model to say.
+        """
+        return await self._sampling.answer(
+            params,
+            client=self.client,
+            approval_callback=self.sampling_approval_callback,
+            max_tokens=self.sampling_max_tokens,
+            max_requests=self.sampling_max_requests,
+        )
+
+    async def _answer_elicitation(self, context: Any, params: Any) -> Any:
+        return await elicit(params, self.elicitation_callback)
+
+    async def _answer_roots(self, context: Any) -> Any:
+        return await list_roots(self.roots or ())
 
     async def logging_callback(self, params: types.LoggingMessageNotificationParams) -> None:
         """Log a message of the server at its level."""
@@ -749,6 +879,11 @@ class MCPStdioTool(MCPTool):
         connect_timeout: float | None = None,
         additional_tool_argument_names: ArgumentNames | None = None,
         progress_callback: ProgressCallback | None = None,
+        sampling_approval_callback: SamplingApproval | None = None,
+        sampling_max_tokens: int | None = SAMPLING_MAX_TOKENS,
+        sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
+        elicitation_callback: ElicitationCallback | None = None,
+        roots: Roots | None = None,
         **kwargs: Any,
     ) -> None:
         self.command = command
@@ -773,6 +908,11 @@ class MCPStdioTool(MCPTool):
             connect_timeout=connect_timeout,
             additional_tool_argument_names=additional_tool_argument_names,
             progress_callback=progress_callback,
+            sampling_approval_callback=sampling_approval_callback,
+            sampling_max_tokens=sampling_max_tokens,
+            sampling_max_requests=sampling_max_requests,
+            elicitation_callback=elicitation_callback,
+            roots=roots,
         )
 
     @property
@@ -845,6 +985,11 @@ class MCPStreamableHTTPTool(MCPTool):
         connect_timeout: float | None = None,
         additional_tool_argument_names: ArgumentNames | None = None,
         progress_callback: ProgressCallback | None = None,
+        sampling_approval_callback: SamplingApproval | None = None,
+        sampling_max_tokens: int | None = SAMPLING_MAX_TOKENS,
+        sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
+        elicitation_callback: ElicitationCallback | None = None,
+        roots: Roots | None = None,
         **kwargs: Any,
     ) -> None:
         self.url = url
@@ -868,6 +1013,11 @@ class MCPStreamableHTTPTool(MCPTool):
             connect_timeout=connect_timeout,
             additional_tool_argument_names=additional_tool_argument_names,
             progress_callback=progress_callback,
+            sampling_approval_callback=sampling_approval_callback,
+            sampling_max_tokens=sampling_max_tokens,
+            sampling_max_requests=sampling_max_requests,
+            elicitation_callback=elicitation_callback,
+            roots=roots,
         )
 
     @property
@@ -953,6 +1103,11 @@ class MCPWebsocketTool(MCPTool):
         connect_timeout: float | None = None,
         additional_tool_argument_names: ArgumentNames | None = None,
         progress_callback: ProgressCallback | None = None,
+        sampling_approval_callback: SamplingApproval | None = None,
+        sampling_max_tokens: int | None = SAMPLING_MAX_TOKENS,
+        sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
+        elicitation_callback: ElicitationCallback | None = None,
+        roots: Roots | None = None,
         **kwargs: Any,
     ) -> None:
         self.url = url
@@ -974,6 +1129,11 @@ class MCPWebsocketTool(MCPTool):
             connect_timeout=connect_timeout,
             additional_tool_argument_names=additional_tool_argument_names,
             progress_callback=progress_callback,
+            sampling_approval_callback=sampling_approval_callback,
+            sampling_max_tokens=sampling_max_tokens,
+            sampling_max_requests=sampling_max_requests,
+            elicitation_callback=elicitation_callback,
+            roots=roots,
         )
 
     @property

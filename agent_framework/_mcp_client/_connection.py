@@ -26,7 +26,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +41,10 @@ from ._exceptions import MCPError
 from ._http import Exchanges, Failure
 from ._link import Link
 from ._server import Server
+from ._server_requests import Handler, ServerRequests
 from ._state import Event, Lifecycle, State
 from ._streams import Call, WatchedReceiveStream, WatchedSendStream, current_call
+from ._tracing import record_session, record_state_change, request_span
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -79,6 +81,7 @@ class Connection(Link):
         make_session: Makes the session from the two streams; called by the owner.
         connect_timeout: How long opening may take, in seconds.
         request_timeout: How long the session waits for the handshake's answer, in seconds; None for ever.
+        handlers: What answers the server's requests, by JSON-RPC method; see ``ServerRequests``.
         predecessor: The connection this one replaces. The owner waits for its end first: two stdio servers must not
             compete for what one has locked.
     """
@@ -92,6 +95,7 @@ class Connection(Link):
         make_session: Callable[[Any, Any], AbstractAsyncContextManager[Any]],
         connect_timeout: float = CONNECT_TIMEOUT,
         request_timeout: float | None = None,
+        handlers: Mapping[str, Handler] | None = None,
         predecessor: Connection | None = None,
     ) -> None:
         super().__init__(server, generation)
@@ -103,7 +107,8 @@ class Connection(Link):
         self._connect_timeout = connect_timeout
         self._request_timeout = request_timeout
         self._predecessor = predecessor
-        self._lifecycle = Lifecycle()
+        self._lifecycle = Lifecycle(self._on_change)
+        self._ready_since: float | None = None
         self._stage = "transport"
         self._scope = anyio.CancelScope()
         self._settled = anyio.Event()  # opening has succeeded, or everything is over
@@ -112,6 +117,9 @@ class Connection(Link):
         self.owner: asyncio.Task[BaseException | None] | None = None
         self._background: TaskGroup | None = None
         self._streams: tuple[Any, ...] = ()
+        self._server_requests = ServerRequests(
+            handlers or {}, start_soon=self.start_soon, send=self._send_to_server, session=lambda: self.session
+        )
         self._exchanges = Exchanges()
         self._garbage: Exception | None = None
         # How many callers are opening this connection; None once one of them has succeeded and so keeps it.
@@ -128,6 +136,10 @@ class Connection(Link):
     @property
     def capabilities(self) -> Any:
         return getattr(self._initialize_result, "capabilities", None)
+
+    @property
+    def protocol_version(self) -> str | None:
+        return getattr(self._initialize_result, "protocolVersion", None)
 
     @property
     def is_over(self) -> bool:
@@ -239,7 +251,8 @@ class Connection(Link):
         if more and isinstance(more[0], Exchanges):
             self._exchanges = more[0]
         self._stage = "session"
-        watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage)
+        take = self._server_requests.take
+        watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage, take)
         self.session = await stack.enter_async_context(
             self._make_session(watched, WatchedSendStream(write_stream, self._on_request))
         )
@@ -247,6 +260,10 @@ class Connection(Link):
         self._initialize_result = await self._initialize()
         self._background = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(self._stop_background, self._background)
+
+    async def _send_to_server(self, item: Any) -> None:
+        _, write_stream = self._streams
+        await write_stream.send(item)
 
     def _close_streams(self) -> None:
         for stream in self._streams:
@@ -261,11 +278,27 @@ class Connection(Link):
         call = Call("connect", "initialize")
         token = current_call.set(call)
         try:
+            with request_span("initialize", self.server, call=call) as span:
+                try:
+                    result = await self._handshake(call)
+                except asyncio.CancelledError:
+                    span.failed(self._why_interrupted())
+                    raise
+                span.answered(result)
+                return result
+        finally:
+            current_call.reset(token)
+
+    def _why_interrupted(self) -> BaseException | None:
+        """Why a handshake is being cancelled; None where that is nobody's failure, or only the transport knows."""
+        overdue = self.state is State.CONNECTING and self._scope.cancel_called
+        return self._overdue() if overdue else self.cause
+
+    async def _handshake(self, call: Call) -> Any:
+        try:
             return await _sdk.initialize(self.session)
         except _sdk.McpError as error:
             reason = self._why_not_initialized(call, error)
-        finally:
-            current_call.reset(token)
         raise reason  # out here: it keeps its own chain of causes
 
     def _why_not_initialized(self, call: Call, error: Exception) -> BaseException:
@@ -279,6 +312,7 @@ class Connection(Link):
     def _publish(self) -> None:
         if self.state is State.CONNECTING:
             self._lifecycle.apply(Event.READY)
+            self._ready_since = anyio.current_time()
             self._settled.set()
 
     def _end(self, cause: BaseException | None) -> None:
@@ -288,11 +322,17 @@ class Connection(Link):
         else:
             self._lifecycle.apply(Event.LOST, cause or ServerClosed("the connection ended"))
         self._lifecycle.apply(Event.ENDED)
+        if self._ready_since is not None:
+            lasted = self.loop.time() - self._ready_since
+            record_session(self.server, lasted, protocol_version=self.protocol_version, cause=self.cause)
         self._calls.release()
         self._settled.set()
         self._closed.set()
         if self._predecessor is not None and self._predecessor.state is State.CLOSED:
             self._predecessor = None
+
+    def _on_change(self, before: State, after: State) -> None:
+        record_state_change(self.server, before, after, self.cause)
 
     # Ending ...
 

@@ -18,6 +18,7 @@ from ._exceptions import MCPError
 from ._server import Server
 from ._state import State
 from ._streams import Call
+from ._tracing import request_span
 
 T = TypeVar("T")
 
@@ -54,6 +55,11 @@ class Link(ABC):
     def capabilities(self) -> Any:
         """The ``ServerCapabilities`` that the handshake brought, or None."""
 
+    @property
+    def protocol_version(self) -> str | None:
+        """The version of MCP that the handshake agreed on, where that is known."""
+        return None
+
     @abstractmethod
     async def open(self, finish: Callable[[Link], Awaitable[None]] | None = None) -> None:
         """Make it ready, and then wait for ``finish``."""
@@ -78,12 +84,22 @@ class Link(ABC):
         )
 
     async def request(
-        self, send: Callable[[Any], Awaitable[T]], *, phase: str, what: str, timeout: float | None, setting: str
+        self,
+        send: Callable[[Any], Awaitable[T]],
+        *,
+        method: str,
+        target: str | None = None,
+        phase: str,
+        what: str,
+        timeout: float | None,
+        setting: str,
     ) -> T:
         """Send one request in the caller's task and wait for its answer, for its deadline, or for the end of the link.
 
         Args:
             send: Makes the request on the session it is given.
+            method: The JSON-RPC method, for the request's span.
+            target: The server's own name of the tool or prompt, for the span.
             phase: What ``MCPError.phase`` says.
             what: The request in words, as the subject of a sentence.
             timeout: How long the answer may take, in seconds; None for ever.
@@ -93,6 +109,14 @@ class Link(ABC):
             MCPError: It failed; ``sent`` tells whether it may have run.
         """
         call = new_call(phase, what, timeout)
+        with request_span(
+            method, self.server, target=target, protocol_version=self.protocol_version, call=call
+        ) as span:
+            answer = await self._answer(send, call, DeadlinePassed(timeout or 0.0, setting))
+            span.answered(answer)
+            return answer
+
+    async def _answer(self, send: Callable[[Any], Awaitable[T]], call: Call, late: DeadlinePassed) -> T:
         if self.is_over:
             raise self._error(call, self.cause)
         try:
@@ -102,7 +126,7 @@ class Link(ABC):
             raise
         if outcome.answered:
             return cast("T", outcome.answer)
-        raise await self._why_unanswered(call, outcome.error, DeadlinePassed(timeout or 0.0, setting))
+        raise await self._why_unanswered(call, outcome.error, late)
 
     async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
         if self.is_over:

@@ -39,7 +39,12 @@ async def list_all(link: Link, kind: str, *, timeout: float, setting: str) -> li
     seen: set[str] = set()
     while True:
         page = await link.request(
-            _page_of(kind, cursor), phase="list", what=f"Listing {kind}", timeout=timeout, setting=setting
+            _page_of(kind, cursor),
+            method=f"{kind}/list",
+            phase="list",
+            what=f"Listing {kind}",
+            timeout=timeout,
+            setting=setting,
         )
         entries.extend(getattr(page, kind))
         cursor = page.nextCursor

@@ -38,6 +38,7 @@ __all__ = [
     "make_session",
     "remember_output_schemas",
     "request_id",
+    "sampling_with_tools",
 ]
 
 CONNECTION_CLOSED = types.CONNECTION_CLOSED
@@ -66,6 +67,11 @@ def make_session(
     return client_session.ClientSession(
         read_stream=read_stream, write_stream=write_stream, read_timeout_seconds=timeout, **callbacks
     )
+
+
+def sampling_with_tools() -> types.SamplingCapability:
+    """The capability to sample with the server's tools."""
+    return types.SamplingCapability(tools=types.SamplingToolsCapability())
 
 
 def is_unused(session: Any) -> bool:

@@ -54,6 +54,7 @@ class WatchedReceiveStream:
         stream: The transport's stream of messages and exceptions.
         on_end: Called once, synchronously, before the reader learns of the end, with the transport's reason or None.
         on_garbage: Called with each exception that stands for something unreadable from the server.
+        take: Offered each message; says whether the reader is not to see it.
     """
 
     def __init__(
@@ -61,13 +62,21 @@ class WatchedReceiveStream:
         stream: Any,
         on_end: Callable[[BaseException | None], None],
         on_garbage: Callable[[Exception], None],
+        take: Callable[[Any], bool],
     ) -> None:
         self._stream = stream
+        self._take = take
         self._on_end = on_end
         self._on_garbage = on_garbage
         self._closed = False
 
     async def receive(self) -> Any:
+        item = await self._receive()
+        while self._take(item):
+            item = await self._receive()
+        return item
+
+    async def _receive(self) -> Any:
         if self._closed:
             raise anyio.ClosedResourceError
         try:

@@ -9,6 +9,7 @@ stream.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -159,31 +160,78 @@ async def websocket(url: str, **options: Any) -> AsyncIterator[tuple[Any, Any]]:
     from websockets.exceptions import ConnectionClosed
     from websockets.typing import Subprotocol
 
+    async def receive() -> Any:
+        try:
+            return await socket.recv()
+        except ConnectionClosed as error:
+            raise _why_closed(error) from error
+
     async def send(text: str) -> None:
         try:
             await socket.send(text)
         except ConnectionClosed as error:
-            raise ServerClosed("the server closed the websocket") from error
+            raise _why_closed(error) from error
 
     # The connection's own deadlines bound opening; a peer that does not answer our close frame must not delay close.
-    settings = {"subprotocols": [Subprotocol("mcp")], "open_timeout": None, "close_timeout": CLOSE_FRAME_TIMEOUT}
-    async with connect(url, **{**settings, **options}) as socket:
+    settings: dict[str, Any] = {
+        "subprotocols": [Subprotocol("mcp")],
+        "open_timeout": None,
+        "close_timeout": CLOSE_FRAME_TIMEOUT,
+    }
+    settings.update(options)
+    socket = await connect(url, **settings)
+    async with _closing(socket, settings["close_timeout"]):
         async with _stream_pairs() as (read_stream, to_session, write_stream, from_session):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_read_frames, socket, to_session, ConnectionClosed)
+                tasks.start_soon(_read_frames, receive, to_session)
                 tasks.start_soon(_write_frames, send, from_session, to_session)
                 yield read_stream, write_stream
                 tasks.cancel_scope.cancel()
 
 
-async def _read_frames(socket: Any, to_session: Incoming, closed: type[Exception]) -> None:
-    reason: Exception = ServerClosed("the server closed the websocket")
+@asynccontextmanager
+async def _closing(socket: Any, timeout: float | None) -> AsyncIterator[None]:
+    """Leave a websocket with a close frame if there is time, and for good in any case.
+
+    ``close()`` of websockets leaves the socket open when it is cancelled, and waits without a bound to send its frame
+    to a peer that reads nothing.
+    """
+    keepalive = socket.keepalive_task
     try:
-        async for frame in socket:
-            await _receive_line(frame, to_session)
-    except closed as error:
-        reason = error
-    await _end(to_session, reason)
+        yield
+    finally:
+        try:
+            with anyio.move_on_after(timeout):
+                await socket.close()
+        finally:
+            socket.transport.abort()
+            with anyio.CancelScope(shield=True):  # an aborted transport ends within a turn of the loop
+                await socket.wait_closed()
+                if keepalive is not None:
+                    await asyncio.wait({keepalive})
+
+
+def _why_closed(error: Any) -> ServerClosed:
+    """What a ``ConnectionClosed`` means: the server's farewell with its code and reason, or the lack of one."""
+    if error.rcvd is not None and error.rcvd_then_sent is not False:
+        return ServerClosed(f"the server closed the websocket: {_printable(error.rcvd)}")
+    if error.sent is not None:
+        return ServerClosed(f"the websocket was closed: {_printable(error.sent)}")
+    return ServerClosed("the server closed the connection without a close frame")
+
+
+def _printable(text: object) -> str:
+    return "".join(character if character.isprintable() else " " for character in str(text))
+
+
+async def _read_frames(receive: Callable[[], Awaitable[str | bytes]], to_session: Incoming) -> None:
+    while True:
+        try:
+            frame = await receive()
+        except ServerClosed as error:
+            await _end(to_session, error)
+            return
+        await _receive_line(frame, to_session)
 
 
 async def _write_frames(send: Callable[[str], Awaitable[None]], from_session: Outgoing, to_session: Incoming) -> None:

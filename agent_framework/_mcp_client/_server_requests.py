@@ -1,0 +1,234 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+
+"""Answering what the server asks, beside the session.
+
+A session of SDK 1.x awaits the callbacks for a server's requests in its receive loop: while a person thinks about an
+approval or a model writes, no answer to any call, ping or listing gets through. So these requests are taken out of the
+stream before the session sees them, each is handled in a task of its own, and the answer goes straight to the
+transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from mcp import types
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+
+logger = logging.getLogger("agent_framework._mcp")
+
+MAX_REQUESTS_AT_ONCE = 16
+"""How many requests of one server are handled at once. Each may hold a model or a person; a server that runs that many
+tool calls in parallel, each asking once, is still served."""
+
+MAX_REFUSALS_WAITING = 64
+"""How many refusals may wait for the transport. A server that asks this much and reads nothing gets no more of our
+memory: its further requests are dropped."""
+
+_REQUESTS: dict[str, type[types.CreateMessageRequest | types.ElicitRequest | types.ListRootsRequest]] = {
+    "sampling/createMessage": types.CreateMessageRequest,
+    "elicitation/create": types.ElicitRequest,
+    "roots/list": types.ListRootsRequest,
+}
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """Which request a handler answers; the first argument of each.
+
+    Attributes:
+        session: The ``ClientSession`` of the connection over which the request came.
+        request_id: Its JSON-RPC id.
+        meta: Its ``_meta``, or None.
+    """
+
+    session: Any
+    request_id: types.RequestId
+    meta: types.RequestParams.Meta | None
+
+
+class CallbackCancelled(Exception):
+    """A callback ended itself by a ``CancelledError`` that nobody had asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("the callback was cancelled")
+
+
+class ServerRequests:
+    """The server's requests on one connection, from their arrival to their answers.
+
+    Args:
+        handlers: By JSON-RPC method: ``sampling/createMessage`` and ``elicitation/create`` are called with a
+            :class:`RequestContext` and the SDK's params, ``roots/list`` with the context alone. They return an SDK
+            result or ``ErrorData``. A method without a handler is left to the session.
+        start_soon: Runs a coroutine function with its arguments beside everything else, until it is done or the
+            connection ends. It returns False when it cannot; then the request is left to the session.
+        send: Puts a ``SessionMessage`` on the transport's write stream.
+        session: Gives the session for the context.
+
+    Raises:
+        ValueError: There is a handler for a method that is not one of the three.
+    """
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Handler],
+        *,
+        start_soon: Callable[..., object],
+        send: Callable[[SessionMessage], Awaitable[object]],
+        session: Callable[[], Any],
+    ) -> None:
+        unknown = set(handlers) - set(_REQUESTS)
+        if unknown:
+            raise ValueError(f"No server asks a client for {', '.join(sorted(unknown))}.")
+        self._handlers = dict(handlers)
+        self._start_soon = start_soon
+        self._send = send
+        self._session = session
+        self._in_progress: dict[types.RequestId, anyio.CancelScope] = {}
+        self._refusals = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {', '.join(self._handlers) or 'none'}; in progress: {len(self._in_progress)}>"
+
+    def take(self, item: Any) -> bool:
+        """Look at something that has arrived, before the session does. Never waits and never raises.
+
+        Returns:
+            Whether it was a request served here, or the cancellation of one; the session is not to see it then.
+        """
+        message = getattr(getattr(item, "message", None), "root", None)
+        if isinstance(message, types.JSONRPCRequest):
+            return message.method in self._handlers and self._take_request(message)
+        if isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
+            return self._take_cancellation(message)
+        return False
+
+    def _take_request(self, request: types.JSONRPCRequest) -> bool:
+        if request.id in self._in_progress:
+            return self._refuse(request, f"The id {request.id!r} is that of a request in progress.")
+        if len(self._in_progress) >= MAX_REQUESTS_AT_ONCE:
+            return self._refuse(request, f"More than {MAX_REQUESTS_AT_ONCE} requests at once.")
+        self._in_progress[request.id] = scope = anyio.CancelScope()
+        started = self._start_soon(self._handle, request, scope) is not False
+        if not started:
+            del self._in_progress[request.id]
+        return started
+
+    def _take_cancellation(self, notification: types.JSONRPCNotification) -> bool:
+        cancelled = (notification.params or {}).get("requestId")
+        scope = self._in_progress.get(cancelled) if isinstance(cancelled, (int, str)) else None
+        if scope is not None:
+            scope.cancel()
+        return scope is not None
+
+    def _refuse(self, request: types.JSONRPCRequest, why: str) -> bool:
+        logger.debug("A request of the server (%s) was refused: %s", request.method, why)
+        if self._refusals < MAX_REFUSALS_WAITING:
+            self._refusals += 1
+            if self._start_soon(self._send_refusal, request, why) is False:
+                self._refusals -= 1
+        return True
+
+    async def _send_refusal(self, request: types.JSONRPCRequest, why: str) -> None:
+        try:
+            await self._reply(_error(request, types.INVALID_REQUEST, why))
+        finally:
+            self._refusals -= 1
+
+    async def _handle(self, request: types.JSONRPCRequest, scope: anyio.CancelScope) -> None:
+        try:
+            with scope:
+                # Cancelled before it began: a callback that runs up to its first await would ask the user all the same.
+                if not scope.cancel_called:
+                    await self._reply(await self._answer(request))
+        finally:
+            self._in_progress.pop(request.id, None)
+
+    async def _answer(self, request: types.JSONRPCRequest) -> types.JSONRPCMessage:
+        try:
+            asked = _REQUESTS[request.method].model_validate(request.model_dump(include={"method", "params"}))
+        except ValidationError as error:
+            return _error(request, types.INVALID_PARAMS, f"Invalid request parameters: {_first_problem(error)}")
+        try:
+            return _response(request, await self._call(request, asked))
+        except Exception as error:  # callbacks are the user's and raise what they like; it concerns this request only
+            logger.debug("The callback for %s failed.", request.method, exc_info=True)
+            return _error(request, types.INTERNAL_ERROR, str(error) or type(error).__name__)
+
+    async def _call(self, request: types.JSONRPCRequest, asked: Any) -> Any:
+        context = RequestContext(self._session(), request.id, getattr(asked.params, "meta", None))
+        arguments = (context,) if request.method == "roots/list" else (context, asked.params)
+        return await _apart(_invoke(self._handlers[request.method], arguments))
+
+    async def _reply(self, message: types.JSONRPCMessage) -> None:
+        try:
+            await self._send(SessionMessage(message))
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return  # the connection is ending; whoever watches it knows
+
+
+async def _invoke(handler: Handler, arguments: tuple[Any, ...]) -> Any:
+    return await handler(*arguments)
+
+
+async def _apart(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a callback in a task of its own, and wait for it.
+
+    A ``CancelledError`` that comes out of a callback by itself (it awaited something that was cancelled) would look to
+    our own task group like the end of everything, and take the connection with it. A task keeps the two apart.
+
+    Raises:
+        CallbackCancelled: That happened.
+    """
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(_look_at)
+    try:
+        await asyncio.wait([task])
+    finally:
+        if not task.done():
+            task.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([task])
+    if task.cancelled():
+        raise CallbackCancelled
+    return task.result()
+
+
+def _look_at(task: asyncio.Future[Any]) -> None:
+    """Take note of an exception, which nobody else does when the request was cancelled meanwhile."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _response(request: types.JSONRPCRequest, result: Any) -> types.JSONRPCMessage:
+    """The message for what a handler returned.
+
+    Raises:
+        TypeError: It is neither a result nor an error.
+    """
+    if isinstance(result, types.ErrorData):
+        return types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=result))
+    if not isinstance(result, types.Result):
+        raise TypeError(f"The callback for {request.method} returned a {type(result).__name__}, not an MCP result.")
+    body = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return types.JSONRPCMessage(types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result=body))
+
+
+def _error(request: types.JSONRPCRequest, code: int, message: str) -> types.JSONRPCMessage:
+    error = types.ErrorData(code=code, message=message)
+    return types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error))
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Where the params are wrong and how; not what was in them."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
