@@ -3,17 +3,19 @@
 """Spans and metrics of agent runs, model calls and function calls, by the GenAI semantic conventions.
 
 Everything is off until ENABLE_INSTRUMENTATION is set or `enable_instrumentation()` is called; what is said to and by
-the model is recorded only with sensitive data enabled too. Only the OpenTelemetry API is used, and it is imported when
-the first span is made: set up an SDK or an agent of your choice to see anything.
+the model is recorded only with sensitive data enabled too. Recording needs the OpenTelemetry API only, which is
+imported when the first span is made. To see anything set up an SDK or an agent of your choice, or let
+`configure_otel_providers()` do it, which needs `opentelemetry-sdk` and the exporters in question.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from enum import Enum
 from functools import cache, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
@@ -21,9 +23,27 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 from typing_extensions import TypeVar
 
 from ._concurrency import closing_stream
+from ._otel_names import (
+    FINISH_REASON_MAP,
+    OPERATION_DURATION_BUCKET_BOUNDARIES,
+    ROLE_EVENT_MAP,
+    TOKEN_USAGE_BUCKET_BOUNDARIES,
+    OtelAttr,
+)
+from ._otel_setup import (
+    MessageListTimestampFilter,
+    console_exporters,
+    create_metric_views,
+    create_resource,
+    install,
+    require_sdk,
+)
+from ._otel_setup import create_otlp_exporters as _create_otlp_exporters
+from ._otel_setup import exporters_from_environment as _get_exporters_from_env
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, Meter
+    from opentelemetry.sdk.metrics.view import View
     from opentelemetry.trace import Span, Tracer
 
     from ._tools import FunctionTool
@@ -31,12 +51,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OBSERVABILITY_SETTINGS",
+    "ROLE_EVENT_MAP",
     "AgentTelemetryLayer",
     "ChatTelemetryLayer",
     "EmbeddingTelemetryLayer",
+    "MessageListTimestampFilter",
     "ObservabilitySettings",
     "OtelAttr",
     "capture_exception",
+    "configure_otel_providers",
+    "create_metric_views",
+    "create_resource",
     "enable_instrumentation",
     "get_function_span",
     "get_function_span_attributes",
@@ -44,91 +69,76 @@ __all__ = [
     "get_tracer",
 ]
 
+logger = logging.getLogger("agent_framework")
+
 OptionsCoT = TypeVar("OptionsCoT", covariant=True, default=Any)
 EmbeddingInputT = TypeVar("EmbeddingInputT", default=str)
 EmbeddingT = TypeVar("EmbeddingT", default=list[float])
 EmbeddingOptionsT = TypeVar("EmbeddingOptionsT", covariant=True, default=Any)
 
 
-class OtelAttr(str, Enum):
-    """Names of span attributes, of metrics and of the values they take."""
-
-    OPERATION = "gen_ai.operation.name"
-    PROVIDER_NAME = "gen_ai.provider.name"
-    ERROR_TYPE = "error.type"
-    ADDRESS = "server.address"
-    REQUEST_MODEL = "gen_ai.request.model"
-    CHOICE_COUNT = "gen_ai.request.choice.count"
-    SEED = "gen_ai.request.seed"
-    FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
-    PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
-    STOP_SEQUENCES = "gen_ai.request.stop_sequences"
-    REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
-    REQUEST_TEMPERATURE = "gen_ai.request.temperature"
-    REQUEST_TOP_P = "gen_ai.request.top_p"
-    TOP_K = "gen_ai.request.top_k"
-    RESPONSE_ID = "gen_ai.response.id"
-    RESPONSE_MODEL = "gen_ai.response.model"
-    FINISH_REASONS = "gen_ai.response.finish_reasons"
-    INPUT_TOKENS = "gen_ai.usage.input_tokens"
-    OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
-    INPUT_MESSAGES = "gen_ai.input.messages"
-    OUTPUT_MESSAGES = "gen_ai.output.messages"
-    SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
-    CONVERSATION_ID = "gen_ai.conversation.id"
-    AGENT_ID = "gen_ai.agent.id"
-    AGENT_NAME = "gen_ai.agent.name"
-    AGENT_DESCRIPTION = "gen_ai.agent.description"
-    TOOL_DEFINITIONS = "gen_ai.tool.definitions"
-    TOOL_NAME = "gen_ai.tool.name"
-    TOOL_CALL_ID = "gen_ai.tool.call.id"
-    TOOL_TYPE = "gen_ai.tool.type"
-    TOOL_DESCRIPTION = "gen_ai.tool.description"
-    TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
-    TOOL_RESULT = "gen_ai.tool.call.result"
-    T_TYPE = "gen_ai.token.type"
-    T_TYPE_INPUT = "input"
-    T_TYPE_OUTPUT = "output"
-    T_UNIT = "tokens"
-    DURATION_UNIT = "s"
-    LLM_OPERATION_DURATION = "gen_ai.client.operation.duration"
-    LLM_TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105 - a metric's name
-    MEASUREMENT_FUNCTION_INVOCATION_DURATION = "agent_framework.function.invocation.duration"
-    MEASUREMENT_FUNCTION_TAG_NAME = "agent_framework.function.name"
-    CHAT_COMPLETION_OPERATION = "chat"
-    EMBEDDING_OPERATION = "embeddings"
-    TOOL_EXECUTION_OPERATION = "execute_tool"
-    AGENT_INVOKE_OPERATION = "invoke_agent"
-    AGENT_FRAMEWORK_GEN_AI_SYSTEM = "microsoft.agent_framework"
-
-    def __str__(self) -> str:
-        return self.value
-
-
 # Settings...
 
 
-def _environment_flag(name: str) -> bool:
-    return os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+_TRUE = frozenset({"true", "1", "yes", "on"})
+
+
+def _read_bool_env(name: str, *, default: bool = False, variables: Mapping[str, str] = os.environ) -> bool:
+    text = variables.get(name)
+    return default if text is None else text.strip().lower() in _TRUE
+
+
+def _read_int_env(name: str, *, default: int | None = None, variables: Mapping[str, str] = os.environ) -> int | None:
+    text = variables.get(name)
+    try:
+        return int(text) if text else default
+    except ValueError:
+        # Read when the package is imported, where an error would be worse than telemetry that stays away.
+        logger.warning("%s is not a whole number and is ignored.", name)
+        return default
 
 
 class ObservabilitySettings:
-    """What is recorded. Both values can be changed at any time.
+    """What is recorded, and where the set-up sends it. All values can be changed at any time.
+
+    What is not given comes from the file, then from the environment, from the variable in capitals of the same name.
 
     Keyword Args:
-        enable_instrumentation: Make spans and metrics; by default what ENABLE_INSTRUMENTATION says.
-        enable_sensitive_data: Record messages, arguments and results; by default what ENABLE_SENSITIVE_DATA says.
+        enable_instrumentation: Make spans and metrics.
+        enable_sensitive_data: Record messages, arguments and results too.
+        enable_console_exporters: Let the set-up print everything to standard output.
+        vs_code_extension_port: Let the set-up send everything to this port of this machine, by OTLP over gRPC.
+        env_file_path: A ``.env`` file.
+        env_file_encoding: Its encoding, UTF-8 unless given.
+
+    Raises:
+        FileNotFoundError: env_file_path does not exist.
     """
 
     def __init__(
-        self, *, enable_instrumentation: bool | None = None, enable_sensitive_data: bool | None = None
+        self,
+        *,
+        enable_instrumentation: bool | None = None,
+        enable_sensitive_data: bool | None = None,
+        enable_console_exporters: bool | None = None,
+        vs_code_extension_port: int | None = None,
+        env_file_path: str | None = None,
+        env_file_encoding: str | None = None,
     ) -> None:
-        self.enable_instrumentation = (
-            _environment_flag("ENABLE_INSTRUMENTATION") if enable_instrumentation is None else enable_instrumentation
-        )
-        self.enable_sensitive_data = (
-            _environment_flag("ENABLE_SENSITIVE_DATA") if enable_sensitive_data is None else enable_sensitive_data
-        )
+        variables = _variables(env_file_path, env_file_encoding)
+
+        def flag(given: bool | None, name: str) -> bool:
+            return _read_bool_env(name, variables=variables) if given is None else given
+
+        self.enable_instrumentation = flag(enable_instrumentation, "ENABLE_INSTRUMENTATION")
+        self.enable_sensitive_data = flag(enable_sensitive_data, "ENABLE_SENSITIVE_DATA")
+        self.enable_console_exporters = flag(enable_console_exporters, "ENABLE_CONSOLE_EXPORTERS")
+        self.vs_code_extension_port = vs_code_extension_port
+        if vs_code_extension_port is None:
+            self.vs_code_extension_port = _read_int_env("VS_CODE_EXTENSION_PORT", variables=variables)
+        self.env_file_path = env_file_path
+        self.env_file_encoding = env_file_encoding
+        self._executed_setup = False
 
     @property
     def ENABLED(self) -> bool:  # noqa: N802 - upstream's name
@@ -140,19 +150,101 @@ class ObservabilitySettings:
         """Whether messages, arguments and results are recorded."""
         return self.enable_instrumentation and self.enable_sensitive_data
 
+    @property
+    def is_setup(self) -> bool:
+        """Whether providers have been set up with these settings."""
+        return self._executed_setup
+
+    def _configure(
+        self, *, additional_exporters: Sequence[Any] | None = None, views: Sequence[View] | None = None
+    ) -> None:
+        """Set up providers once, with the exporters that the environment, the caller and the settings ask for."""
+        if not self.ENABLED or self._executed_setup:
+            return
+        exporters = [*_get_exporters_from_env(self.env_file_path, self.env_file_encoding)]
+        exporters.extend(additional_exporters or ())
+        if self.enable_console_exporters:
+            exporters.extend(console_exporters())
+        if self.vs_code_extension_port:
+            exporters.extend(_create_otlp_exporters(f"http://localhost:{self.vs_code_extension_port}"))
+        self._configure_providers(exporters, views=views)
+        self._executed_setup = True
+
+    def _configure_providers(self, exporters: Sequence[Any], views: Sequence[View] | None = None) -> None:
+        require_sdk("configure_otel_providers()")
+        resource = create_resource(env_file_path=self.env_file_path, env_file_encoding=self.env_file_encoding)
+        install(exporters, resource, views)
+
+
+def _variables(env_file_path: str | None, env_file_encoding: str | None) -> Mapping[str, str]:
+    if env_file_path is None:
+        return os.environ
+    from ._settings import _read_variables
+
+    return ChainMap(_read_variables(env_file_path, env_file_encoding), os.environ)
+
 
 OBSERVABILITY_SETTINGS = ObservabilitySettings()
 
 
 def enable_instrumentation(*, enable_sensitive_data: bool | None = None) -> None:
-    """Make spans and metrics from now on.
+    """Make spans and metrics from now on. Who takes them is not changed.
 
     Keyword Args:
-        enable_sensitive_data: Also record messages, arguments and results; None leaves that as it is.
+        enable_sensitive_data: Also record messages, arguments and results; None asks ENABLE_SENSITIVE_DATA, which may
+            have been set after the import, and without that leaves it as it is.
     """
-    OBSERVABILITY_SETTINGS.enable_instrumentation = True
-    if enable_sensitive_data is not None:
-        OBSERVABILITY_SETTINGS.enable_sensitive_data = enable_sensitive_data
+    settings = OBSERVABILITY_SETTINGS
+    settings.enable_instrumentation = True
+    if enable_sensitive_data is None:
+        enable_sensitive_data = _read_bool_env("ENABLE_SENSITIVE_DATA", default=settings.enable_sensitive_data)
+    settings.enable_sensitive_data = enable_sensitive_data
+
+
+def configure_otel_providers(
+    *,
+    enable_sensitive_data: bool | None = None,
+    enable_console_exporters: bool | None = None,
+    exporters: Sequence[Any] | None = None,
+    views: Sequence[View] | None = None,
+    vs_code_extension_port: int | None = None,
+    env_file_path: str | None = None,
+    env_file_encoding: str | None = None,
+) -> None:
+    """Set up OpenTelemetry for an application that does not do so itself, and make spans and metrics from now on.
+
+    To be called once, when the application starts. Everything goes to the exporters given, to those that the
+    OTEL_EXPORTER_OTLP_* variables describe (endpoint, protocol and headers, for all signals or for one), to the console
+    and to the editor's extension, as far as each is asked for. What is not given comes from the file, then from the
+    environment. When it fails, nothing has been switched on.
+
+    Keyword Args:
+        enable_sensitive_data: Record messages, arguments and results too.
+        enable_console_exporters: Print everything to standard output.
+        exporters: Exporters of spans, log records or metrics.
+        views: Which metrics to keep; without any all of them, see `create_metric_views`.
+        vs_code_extension_port: The port of this machine on which an extension of the editor listens.
+        env_file_path: A ``.env`` file; its variables are put into the environment as far as they are not there.
+        env_file_encoding: Its encoding, UTF-8 unless given.
+
+    Raises:
+        ModuleNotFoundError: `opentelemetry-sdk`, or the package of an exporter, is not installed.
+        FileNotFoundError: env_file_path does not exist.
+        TypeError: Something among the exporters is none.
+        ValueError: OTEL_EXPORTER_OTLP_PROTOCOL names no protocol.
+    """
+    require_sdk("configure_otel_providers()")
+    settings = ObservabilitySettings(
+        enable_instrumentation=True,
+        enable_sensitive_data=enable_sensitive_data,
+        enable_console_exporters=enable_console_exporters,
+        vs_code_extension_port=vs_code_extension_port,
+        env_file_path=env_file_path,
+        env_file_encoding=env_file_encoding,
+    )
+    settings._configure(additional_exporters=exporters, views=views)
+    # The object stays the same one: others may hold it.
+    vars(OBSERVABILITY_SETTINGS).update(vars(settings))
 
 
 def _version() -> str:
@@ -190,29 +282,26 @@ def get_meter(
     return metrics.get_meter(name, version or _version(), schema_url=schema_url, attributes=attributes)
 
 
-# Histograms: bucket bounds as the semantic conventions give them...
-
-DURATION_BUCKETS = tuple(0.01 * 2**power for power in range(14))  # seconds
-TOKEN_BUCKETS = tuple(4**power for power in range(14))
+# Histograms...
 
 
 @cache
-def _duration_histogram() -> Histogram:
+def _get_duration_histogram() -> Histogram:
     return get_meter().create_histogram(
         OtelAttr.LLM_OPERATION_DURATION.value,
         unit="s",
         description="How long a model call took.",
-        explicit_bucket_boundaries_advisory=DURATION_BUCKETS,
+        explicit_bucket_boundaries_advisory=OPERATION_DURATION_BUCKET_BOUNDARIES,
     )
 
 
 @cache
-def _token_histogram() -> Histogram:
+def _get_token_usage_histogram() -> Histogram:
     return get_meter().create_histogram(
         OtelAttr.LLM_TOKEN_USAGE.value,
         unit="tokens",
         description="How many tokens a model call read and wrote.",
-        explicit_bucket_boundaries_advisory=TOKEN_BUCKETS,
+        explicit_bucket_boundaries_advisory=TOKEN_USAGE_BUCKET_BOUNDARIES,
     )
 
 
@@ -223,7 +312,7 @@ def function_duration_histogram() -> Histogram:
         OtelAttr.MEASUREMENT_FUNCTION_INVOCATION_DURATION.value,
         unit="s",
         description="How long a function call took.",
-        explicit_bucket_boundaries_advisory=DURATION_BUCKETS,
+        explicit_bucket_boundaries_advisory=OPERATION_DURATION_BUCKET_BOUNDARIES,
     )
 
 
@@ -235,10 +324,13 @@ def _span_name(attributes: Mapping[str, Any], subject: OtelAttr) -> str:
 
 
 @contextlib.contextmanager
-def _span(attributes: dict[str, Any], subject: OtelAttr) -> Generator[Span, None, None]:
+def _get_span(attributes: dict[str, Any], span_name_attribute: OtelAttr) -> Generator[Span, None, None]:
     """A current span that ends with the block and says so when an exception ends the block."""
     with get_tracer().start_as_current_span(
-        _span_name(attributes, subject), attributes=attributes, record_exception=False, set_status_on_exception=False
+        _span_name(attributes, span_name_attribute),
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
     ) as span:
         try:
             yield span
@@ -277,7 +369,7 @@ def get_function_span_attributes(function: FunctionTool, tool_call_id: str | Non
 
 def get_function_span(attributes: dict[str, str]) -> contextlib.AbstractContextManager[Span]:
     """The span of one function call: current while the function runs."""
-    return _span(dict(attributes), OtelAttr.TOOL_NAME)
+    return _get_span(dict(attributes), OtelAttr.TOOL_NAME)
 
 
 _END = object()
@@ -370,43 +462,79 @@ def _set_response(span: Span, response: Any, *, with_id: bool = True) -> dict[st
     return counts
 
 
-def _set_messages(span: Span, attribute: OtelAttr, messages: Any, finish_reason: Any = None) -> None:
+def _capture_messages(
+    span: Span,
+    provider_name: str,
+    messages: Any,
+    system_instructions: str | Sequence[str] | None = None,
+    output: bool = False,
+    finish_reason: str | None = None,
+) -> None:
+    """Put what was said on the span, and into the log message by message; nothing without sensitive data."""
     from ._types import normalize_messages
 
     if not OBSERVABILITY_SETTINGS.SENSITIVE_DATA_ENABLED or messages is None:
         return
-    rows = [_message_for_span(message) for message in normalize_messages(messages)]
+    rows = [_to_otel_message(message) for message in normalize_messages(messages)]
     if finish_reason and rows:
-        rows[-1]["finish_reason"] = finish_reason
+        rows[-1]["finish_reason"] = FINISH_REASON_MAP.get(finish_reason, finish_reason)
+    attribute = OtelAttr.OUTPUT_MESSAGES if output else OtelAttr.INPUT_MESSAGES
     span.set_attribute(attribute.value, json.dumps(rows, ensure_ascii=False, default=str))
-
-
-def _set_instructions(span: Span, options: Mapping[str, Any] | None) -> None:
-    instructions = (options or {}).get("instructions")
-    if OBSERVABILITY_SETTINGS.SENSITIVE_DATA_ENABLED and instructions:
-        texts = [instructions] if isinstance(instructions, str) else list(instructions)
+    if system_instructions:
+        texts = [system_instructions] if isinstance(system_instructions, str) else list(system_instructions)
         parts = [{"type": "text", "content": text} for text in texts]
         span.set_attribute(OtelAttr.SYSTEM_INSTRUCTIONS.value, json.dumps(parts, ensure_ascii=False))
+    if logger.isEnabledFor(logging.INFO):
+        _log_messages(rows, provider_name, output)
 
 
-def _message_for_span(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "parts": [_part_for_span(content) for content in message.contents]}
+def _log_messages(rows: Sequence[dict[str, Any]], provider_name: str, output: bool) -> None:
+    for index, row in enumerate(rows):
+        event = OtelAttr.CHOICE if output else ROLE_EVENT_MAP.get(row["role"])
+        extra: dict[str, Any] = {
+            OtelAttr.PROVIDER_NAME.value: provider_name,
+            MessageListTimestampFilter.INDEX_KEY: index,
+        }
+        if event is not None:
+            extra[OtelAttr.EVENT_NAME.value] = event.value
+        logger.info(row, extra=extra)
 
 
-def _part_for_span(content: Content) -> dict[str, Any]:
-    match content.type:
-        case "text":
-            return {"type": "text", "content": content.text}
-        case "text_reasoning":
-            return {"type": "reasoning", "content": content.text}
-        case "uri" | "data":
-            return {"type": content.type, "uri": content.uri, "mime_type": content.media_type}
-        case "function_call":
-            return {"type": "tool_call", "id": content.call_id, "name": content.name, "arguments": content.arguments}
-        case "function_result":
-            return {"type": "tool_call_response", "id": content.call_id, "response": content.result}
-        case _:
-            return content.to_dict()
+def _get_instructions_from_options(options: Any) -> str | list[str] | None:
+    """The instructions in a model call's options, where there are any that are text."""
+    instructions = options.get("instructions") if isinstance(options, Mapping) else None
+    if isinstance(instructions, str):
+        return instructions
+    if isinstance(instructions, list) and all(isinstance(text, str) for text in instructions):
+        return instructions
+    return None
+
+
+def _to_otel_message(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "parts": [_to_otel_part(content) for content in message.contents]}
+
+
+def _to_otel_part(content: Content) -> dict[str, Any]:
+    """One item as the conventions' schema of recorded messages has it; a kind that is not in it as it is."""
+    kind = content.type
+    if kind in {"text", "text_reasoning"}:
+        return {"type": "text" if kind == "text" else "reasoning", "content": content.text}
+    if kind == "data":
+        return {"type": "blob", "content": (content.uri or "").partition(",")[2], **_media(content)}
+    if kind == "uri":
+        return {"type": "uri", "uri": content.uri, **_media(content)}
+    if kind == "function_result":
+        response = "" if content.result is None else content.result
+        return {"type": "tool_call_response", "id": content.call_id, "response": response}
+    if kind == "function_call":
+        called = {"id": content.call_id, "name": content.name, "arguments": content.arguments}
+        return {"type": "tool_call", **called}
+    return content.to_dict()
+
+
+def _media(content: Content) -> dict[str, str | None]:
+    modality = content.media_type.partition("/")[0] if content.media_type else None
+    return {"mime_type": content.media_type, "modality": modality}
 
 
 # Layers...
@@ -449,19 +577,18 @@ class ChatTelemetryLayer(Generic[OptionsCoT]):
         if not OBSERVABILITY_SETTINGS.ENABLED:
             return call()
         attributes = self._span_attributes(options)
-        on_start = partial(_record_request, messages=messages, options=options)
+        on_start = partial(_record_request, self.otel_provider_name, messages, options)
         on_response = partial(_record_chat_response, attributes)
         if stream:
             return _traced_stream(call, attributes, OtelAttr.REQUEST_MODEL, on_response, on_start)
         return _traced_call(call, attributes, OtelAttr.REQUEST_MODEL, on_response, on_start)
 
     def _span_attributes(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        url = getattr(self, "service_url", None)
         return {
             OtelAttr.OPERATION.value: OtelAttr.CHAT_COMPLETION_OPERATION.value,
             OtelAttr.PROVIDER_NAME.value: self.otel_provider_name,
             OtelAttr.REQUEST_MODEL.value: getattr(self, "model", None) or "unknown",
-            OtelAttr.ADDRESS.value: url() if callable(url) else "unknown",
+            OtelAttr.ADDRESS.value: _service_url(self),
             OtelAttr.CHOICE_COUNT.value: 1,
             **_request_attributes(options),
         }
@@ -474,7 +601,7 @@ async def _traced_call(
     on_response: Callable[[Span, Any, float], None],
     on_start: Callable[[Span], None],
 ) -> Any:
-    with _span(attributes, subject) as span:
+    with _get_span(attributes, subject) as span:
         on_start(span)
         started = perf_counter()
         response = await call()
@@ -482,27 +609,39 @@ async def _traced_call(
         return response
 
 
-def _record_request(span: Span, *, messages: Any, options: Mapping[str, Any] | None) -> None:
-    _set_messages(span, OtelAttr.INPUT_MESSAGES, messages)
-    _set_instructions(span, options)
+def _record_request(provider_name: str, messages: Any, options: Mapping[str, Any] | None, span: Span) -> None:
+    _capture_messages(span, provider_name, messages, _get_instructions_from_options(options))
 
 
 def _record_chat_response(attributes: Mapping[str, Any], span: Span, response: Any, duration: float) -> None:
     counts = _set_response(span, response)
-    _set_messages(span, OtelAttr.OUTPUT_MESSAGES, response.messages, response.finish_reason)
+    provider_name = attributes[OtelAttr.PROVIDER_NAME.value]
+    _capture_messages(span, provider_name, response.messages, output=True, finish_reason=response.finish_reason)
+    _measure(attributes, duration, counts, response.model)
+
+
+def _measure(attributes: Mapping[str, Any], duration: float, counts: Mapping[str, int], model: str | None) -> None:
+    """The two measurements of a model call.
+
+    Args:
+        attributes: Those of its span.
+        duration: How long it took, in seconds.
+        counts: The known token counts, by span attribute.
+        model: The model that answered, where it says so.
+    """
     tags = {
         attribute.value: attributes[attribute.value]
         for attribute in (OtelAttr.OPERATION, OtelAttr.PROVIDER_NAME, OtelAttr.REQUEST_MODEL, OtelAttr.ADDRESS)
     }
-    if response.model:
-        tags[OtelAttr.RESPONSE_MODEL.value] = response.model
-    _duration_histogram().record(duration, tags)
+    if model:
+        tags[OtelAttr.RESPONSE_MODEL.value] = model
+    _get_duration_histogram().record(duration, tags)
     for attribute, kind in (
         (OtelAttr.INPUT_TOKENS, OtelAttr.T_TYPE_INPUT),
         (OtelAttr.OUTPUT_TOKENS, OtelAttr.T_TYPE_OUTPUT),
     ):
         if attribute.value in counts:
-            _token_histogram().record(counts[attribute.value], {**tags, OtelAttr.T_TYPE.value: kind.value})
+            _get_token_usage_histogram().record(counts[attribute.value], {**tags, OtelAttr.T_TYPE.value: kind.value})
 
 
 class AgentTelemetryLayer:
@@ -510,14 +649,21 @@ class AgentTelemetryLayer:
 
     Keyword Args:
         otel_agent_provider_name: The provider's name; by default the class's AGENT_PROVIDER_NAME.
+        otel_provider_name: The same, where the other is not given.
         **kwargs: For the next class.
     """
 
     AGENT_PROVIDER_NAME: ClassVar[str] = OtelAttr.AGENT_FRAMEWORK_GEN_AI_SYSTEM.value
 
-    def __init__(self, *args: Any, otel_agent_provider_name: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        otel_agent_provider_name: str | None = None,
+        otel_provider_name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.otel_provider_name = otel_agent_provider_name or self.AGENT_PROVIDER_NAME
+        self.otel_provider_name: str = otel_agent_provider_name or otel_provider_name or self.AGENT_PROVIDER_NAME
 
     def run(
         self,
@@ -549,7 +695,7 @@ class AgentTelemetryLayer:
             return call()
         merged = self._options_for_span(options)
         attributes = self._span_attributes(merged, session, tools)
-        on_start = partial(_record_request, messages=messages, options=merged)
+        on_start = partial(_record_request, self.otel_provider_name, messages, merged)
         on_response = self._record_response
         if stream:
             return _traced_stream(call, attributes, OtelAttr.AGENT_NAME, on_response, on_start)
@@ -582,7 +728,7 @@ class AgentTelemetryLayer:
         client_is_traced = isinstance(getattr(self, "client", None), ChatTelemetryLayer)
         _set_response(span, response, with_id=not client_is_traced)
         if response is not None:
-            _set_messages(span, OtelAttr.OUTPUT_MESSAGES, response.messages)
+            _capture_messages(span, self.otel_provider_name, response.messages, output=True)
 
 
 def _tool_definitions(*groups: Any) -> list[Any]:
@@ -620,13 +766,40 @@ class EmbeddingTelemetryLayer(Generic[EmbeddingInputT, EmbeddingT, EmbeddingOpti
             OtelAttr.OPERATION.value: OtelAttr.EMBEDDING_OPERATION.value,
             OtelAttr.PROVIDER_NAME.value: self.otel_provider_name,
             OtelAttr.REQUEST_MODEL.value: (options or {}).get("model") or getattr(self, "model", None) or "unknown",
+            OtelAttr.ADDRESS.value: _service_url(self),
         }
-        with _span(attributes, OtelAttr.REQUEST_MODEL) as span:
+        with _get_span(attributes, OtelAttr.REQUEST_MODEL) as span:
+            started = perf_counter()
             result = await call(values, options=options)
-            _set_response(span, getattr(result, "usage", None) and _UsageOf(result.usage))
+            duration = perf_counter() - started
+            usage = getattr(result, "usage", None) or {}
+            read = usage.get("input_token_count")
+            counts = {} if read is None else {OtelAttr.INPUT_TOKENS.value: read}
+            span.set_attributes(counts)
+            _measure(attributes, duration, counts, None)
             return result
 
 
-class _UsageOf:
-    def __init__(self, usage: Mapping[str, Any]) -> None:
-        self.usage_details = usage
+def _service_url(client: object) -> str:
+    url = getattr(client, "service_url", None)
+    return str(url()) if callable(url) else "unknown"
+
+
+_OF_WORKFLOWS = frozenset(
+    [
+        "EdgeGroupDeliveryStatus",
+        "create_edge_group_processing_span",
+        "create_processing_span",
+        "create_workflow_span",
+        "workflow_tracer",
+    ]
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _OF_WORKFLOWS:
+        # Not an AttributeError: of that, `from ... import` would keep the name only and lose the sentence.
+        raise ImportError(
+            f"{name} is for workflows, which this package leaves out; upstream's agent-framework-core has them."
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

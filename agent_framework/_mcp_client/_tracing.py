@@ -15,7 +15,7 @@ Practices", session hijacking).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache, lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -178,30 +178,6 @@ def request_span(
     if method == "tools/call":
         attributes["gen_ai.operation.name"] = "execute_tool"
     return _RecordedSpan(server, name, attributes, call)
-
-
-def request_meta(
-    *, caller: Mapping[str, Any] | None = None, listed: Mapping[str, Any] | None = None
-) -> dict[str, Any] | None:
-    """What a request carries in ``_meta``: to be called inside the request's span, so that the server continues it.
-
-    In the order of trust: what the server itself listed the tool with, then the trace context that the global
-    propagator injects, then what the caller gave.
-
-    Args:
-        caller: The caller's own; is not changed.
-        listed: The ``_meta`` the tool was listed with; is not changed.
-
-    Returns:
-        None when there is nothing to send.
-    """
-    from opentelemetry import propagate
-
-    carrier: dict[str, Any] = {}
-    propagate.inject(carrier)
-    if caller or listed:
-        carrier = {**(caller or {}), **carrier, **(listed or {})}
-    return carrier or None
 
 
 # Events and sessions ...

@@ -23,6 +23,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from otel_recorder import measurements, metric_reader, span_exporter
 
 from agent_framework import observability
+from agent_framework._mcp import _inject_otel_into_mcp_meta
 from agent_framework._mcp_client import _tracing
 from agent_framework._mcp_client._causes import DeadlinePassed, ServerExited
 from agent_framework._mcp_client._server import Server
@@ -31,7 +32,6 @@ from agent_framework._mcp_client._tracing import (
     progress_recorder,
     record_session,
     record_state_change,
-    request_meta,
     request_span,
 )
 from agent_framework.exceptions import (
@@ -348,36 +348,21 @@ def test_a_change_of_state_is_noted_on_the_current_span(spans: Any) -> None:
 def test_meta_continues_the_request_s_own_span(spans: Any) -> None:
     token = context.attach(baggage.set_baggage("tenant", "acme"))
     with request_span("tools/call", HTTP, target="t"):
-        meta = request_meta()
+        meta = _inject_otel_into_mcp_meta()
     context.detach(token)
     assert meta == {"traceparent": traceparent(only_span(spans).context), "baggage": "tenant=acme"}
 
 
-def test_the_server_s_own_meta_goes_before_the_trace_context_and_that_before_the_caller_s(spans: Any) -> None:
-    caller = {"a": "caller", "b": "caller", "traceparent": "caller"}
-    listed = {"b": "listed", "tracestate": "listed"}
-    with request_span("tools/call", HTTP, target="t"):
-        meta = request_meta(caller=caller, listed=listed)
-    assert meta == {
-        "a": "caller",
-        "b": "listed",
-        "traceparent": traceparent(only_span(spans).context),
-        "tracestate": "listed",
-    }
-    assert caller == {"a": "caller", "b": "caller", "traceparent": "caller"}
-    assert listed == {"b": "listed", "tracestate": "listed"}
-
-
 def test_without_anything_to_say_there_is_no_meta() -> None:
-    assert request_meta() is None
-    assert request_meta(caller={}, listed={}) is None
+    assert _inject_otel_into_mcp_meta() is None
+    assert _inject_otel_into_mcp_meta({}) is None
 
 
 def test_with_instrumentation_off_a_trace_that_is_there_travels_on(monkeypatch: pytest.MonkeyPatch) -> None:
     switch(monkeypatch, on=False)
     with trace.get_tracer("test").start_as_current_span("caller") as caller:
         with request_span("tools/call", HTTP, target="t"):
-            meta = request_meta()
+            meta = _inject_otel_into_mcp_meta()
     assert meta == {"traceparent": traceparent(caller.get_span_context())}
 
 
@@ -403,6 +388,7 @@ def test_without_a_provider_nothing_is_computed() -> None:
     script = """
 import sys
 from agent_framework import observability
+from agent_framework._mcp import _inject_otel_into_mcp_meta
 from agent_framework._mcp_client._server import Server
 from agent_framework._mcp_client._tracing import _UNRECORDED, request_span
 before = set(sys.modules)
