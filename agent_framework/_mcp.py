@@ -88,6 +88,7 @@ MCP_DEFAULT_SSE_READ_TIMEOUT = 300
 _MCP_REMOTE_NAME_KEY = "_mcp_remote_name"
 _MCP_NORMALIZED_NAME_KEY = "_mcp_normalized_name"
 _MCP_KIND_KEY = "_mcp_kind"
+_ORDER: dict[str | None, int] = {"tools": 0, "prompts": 1}
 
 _mcp_call_headers = call_headers
 
@@ -266,7 +267,8 @@ class MCPTool:
 
         if self._link is not None:
             self._link.drop()
-        self._link = BorrowedSession(self._server, session, state)
+        timeout = self.connect_timeout or MCP_DEFAULT_TIMEOUT
+        self._link = BorrowedSession(self._server, session, state, connect_timeout=timeout)
 
     @property
     def _lifecycle_owner_task(self) -> asyncio.Task[Any] | None:
@@ -298,7 +300,15 @@ class MCPTool:
         link = self._link
         if link is None or link.is_over or (reset and link.state is State.READY and link.generation):
             link = self._replace(link)
-        await link.open(finish)
+        looked_ready = link.state is State.READY
+        try:
+            await link.open(finish)
+        except MCPConnectionError:
+            if not looked_ready or not link.is_over or link.cause is None:
+                raise
+            # Listing has shown that the connection was gone. Somebody else may have replaced it meanwhile.
+            successor = self._link if self._link is not None and self._link is not link else self._replace(link)
+            await successor.open(finish)
 
     def _replace(self, link: Link | None) -> Link:
         """A new connection in the place of one that is over. No await: whoever comes next finds it and joins it."""
@@ -437,8 +447,15 @@ class MCPTool:
 
     async def _load(self, kind: str) -> None:
         link = await self._ready_link(dial=True)
-        async with link.loading:
-            await self._load_on(link, kind)
+        try:
+            async with link.loading:
+                await self._load_on(link, kind)
+        except MCPConnectionError:
+            if not link.is_over or link.cause is None:
+                raise
+            successor = await self._ready_link()  # asking again does no harm
+            async with successor.loading:
+                await self._load_on(successor, kind)
 
     async def _load_configured(self, link: Link) -> None:
         for kind, wanted in (("tools", self.load_tools_flag), ("prompts", self.load_prompts_flag)):
@@ -492,7 +509,8 @@ class MCPTool:
                 )
         merged = [*named.values(), *(item for item in self._functions if _kind(item) != kind)]
         tools = {item.name for item in merged if _kind(item) == "tools"}
-        self._functions = [item for item in merged if _kind(item) != "prompts" or item.name not in tools]
+        kept = [item for item in merged if _kind(item) != "prompts" or item.name not in tools]
+        self._functions = sorted(kept, key=lambda item: _ORDER.get(_kind(item), len(_ORDER)))
 
     def _tool_function(self, tool: types.Tool) -> FunctionTool:
         # The framework passes the context by name, so it has one that no tool gives to an argument.
@@ -835,6 +853,8 @@ class MCPTool:
                     async with link.loading:
                         await self._load_on(link, kind)
                 except Exception:  # nobody waits for a reload; the old list stays in use
+                    if link.is_over:
+                        return  # the connection has ended, and whoever is concerned is told so
                     kept = "Background MCP reload failed: the %s of %s stay as they were."
                     logger.warning(kept, kind, self._server, exc_info=True)
         finally:
@@ -1031,18 +1051,24 @@ class MCPStreamableHTTPTool(MCPTool):
     def get_mcp_client(self) -> AbstractAsyncContextManager[Any]:
         """The SDK's streamable HTTP transport.
 
+        With a ``header_provider`` it yields a third item, without which calls get no headers of their own.
+
         Raises:
             ModuleNotFoundError: ``mcp`` is not installed.
         """
+        if self._header_provider is not None:
+            return self._guarded_transport()
         with _needs_mcp(self):
             return streamable_http_client(
                 url=self.url, http_client=self._httpx_client, terminate_on_close=self._terminates
             )
 
     def _open_transport(self) -> AbstractAsyncContextManager[Any]:
-        if _is_overridden(self, MCPStreamableHTTPTool):
-            return self.get_mcp_client()
-        from ._mcp_client import _transports
+        return self.get_mcp_client() if _is_overridden(self, MCPStreamableHTTPTool) else self._guarded_transport()
+
+    def _guarded_transport(self) -> AbstractAsyncContextManager[Any]:
+        with _needs_mcp(self):
+            from ._mcp_client import _transports
 
         return _transports.streamable_http(
             streamable_http_client,

@@ -88,6 +88,7 @@ def make_environment(
     extras: str = "",
     requirements: tuple[str, ...] = (),
     constraints: str | None = None,
+    project: bool = True,
 ) -> str:
     """Makes, or finds ready, a virtual environment with this project in it, and returns the path of its Python.
 
@@ -99,11 +100,13 @@ def make_environment(
         extras: Extras of the project to install, for example "[openai,ws]".
         requirements: Names of requirement files beside this one.
         constraints: Name of a constraint file beside this one.
+        project: Whether this project goes into it; what must not meet our dependencies gets an environment without.
 
     Raises:
         ScriptError: pip or venv failed; the end of their output is in the message.
     """
-    files = [ROOT / "pyproject.toml", *(ROOT / "scripts" / name for name in (*requirements, constraints) if name)]
+    files = [ROOT / "pyproject.toml"] if project else []
+    files += [ROOT / "scripts" / name for name in (*requirements, constraints) if name]
     mark = hashlib.sha256(extras.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:10]
     folder = VENVS / f"{purpose}-py{interpreter.version}-{mark}"
     python = str(folder / "bin" / "python")
@@ -118,7 +121,8 @@ def make_environment(
             shutil.rmtree(folder, ignore_errors=True)
             _run_quietly([interpreter.path, "-m", "venv", str(folder)])
             install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            install += ["--editable", f"{ROOT}{extras}"]
+            if project:
+                install += ["--editable", f"{ROOT}{extras}"]
             for name in requirements:
                 install += ["--requirement", str(ROOT / "scripts" / name)]
             if constraints:
@@ -128,11 +132,47 @@ def make_environment(
     return python
 
 
-def run(command: list[str], *, title: str = "") -> int:
-    """Runs a command in the project's root with its output going where ours goes, and returns its exit code."""
+def make_node_folder(package: str, version: str, purpose: str) -> Path:
+    """Makes, or finds ready, a folder with one npm package and what it needs, and returns the package's own folder.
+
+    Args:
+        package: Its name in the registry.
+        version: Exactly this one.
+        purpose: First part of the folder's name, for people.
+
+    Raises:
+        ScriptError: node or npm is not here, or npm failed; the end of its output is in the message.
+    """
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        raise ScriptError("node and npm were not found.")
+    folder = VENVS / f"{purpose}-npm-{version}"
+    ready = folder / "ready"
+    VENVS.mkdir(exist_ok=True)
+    with (VENVS / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            print(f"[{purpose}] npm: installing into {folder.relative_to(ROOT)} ...", flush=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _run_quietly([npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", f"{package}@{version}"])
+            ready.touch()
+    return folder / "node_modules" / package
+
+
+def run(command: list[str], *, title: str = "", environment: dict[str, str] | None = None) -> int:
+    """Runs a command in the project's root with its output going where ours goes, and returns its exit code.
+
+    Args:
+        command: The program and its arguments.
+
+    Keyword Args:
+        title: Printed first, in brackets.
+        environment: Variables to set beside our own.
+    """
     if title:
         print(f"[{title}]", flush=True)
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, check=False, env={**os.environ, **(environment or {})}).returncode
 
 
 def _candidates() -> list[str]:

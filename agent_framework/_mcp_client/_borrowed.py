@@ -25,7 +25,7 @@ from mcp.shared.session import BaseSession
 
 from . import _sdk
 from ._calls import new_call
-from ._causes import DeadlinePassed, ServerClosed
+from ._causes import DeadlinePassed, ServerClosed, SessionExpired
 from ._connection import CANCEL_NOTICE_TIMEOUT, CONNECT_TIMEOUT, PROBE_TIMEOUT
 from ._errors import connect_error
 from ._exceptions import MCPError
@@ -90,7 +90,8 @@ class BorrowedSession(Link):
 
     @property
     def capabilities(self) -> Any:
-        return self.session.get_server_capabilities()
+        ask = getattr(self.session, "get_server_capabilities", None)  # what plays a session's part may not have it
+        return None if ask is None else ask()
 
     # Opening ...
 
@@ -232,6 +233,9 @@ class BorrowedSession(Link):
         if isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError)):
             call.sent = False
             self.lose(error)
+        elif _sdk.is_session_expired(error):
+            call.sent = False
+            self.lose(SessionExpired("the server answered HTTP 404 to the session id"))
         elif _says_closed(error) and not self.is_over and not await self._shows_life():
             self.lose(error)
         if self._loss is not None:

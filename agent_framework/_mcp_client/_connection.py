@@ -34,7 +34,7 @@ import anyio
 
 from . import _sdk
 from ._calls import new_call
-from ._causes import DeadlinePassed, OwnerCancelled, ServerClosed
+from ._causes import DeadlinePassed, OwnerCancelled, ServerClosed, SessionExpired
 from ._context import call_headers
 from ._errors import connect_error, is_request_timeout
 from ._exceptions import MCPError
@@ -409,6 +409,9 @@ class Connection(Link):
     async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
         failure = self._take_failure(call)
         if failure is None:
+            if _sdk.is_session_expired(error):  # from the SDK's own transport, behind an overridden get_mcp_client
+                call.sent = False
+                self.retire(SessionExpired("the server answered HTTP 404 to the session id"))
             return await super()._why_unanswered(call, error, late)
         await self._judge(failure)
         call.sent = failure.sent

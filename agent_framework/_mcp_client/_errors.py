@@ -59,7 +59,7 @@ def _connect_error(error: Exception) -> Reading:
             return Reading(MCPConnectionError, f"the host name cannot be resolved ({link.strerror})")
         if isinstance(link, OSError) and link.errno:
             return _os_error(link)
-    return Reading(MCPConnectionError, str(error) or "cannot connect")
+    return Reading(MCPConnectionError, str(error) or f"cannot connect ({type(error).__name__})")
 
 
 def _os_error(error: OSError) -> Reading:
@@ -139,8 +139,6 @@ def _answer(error: _sdk.McpError) -> Reading:
     details = error.error
     if is_request_timeout(error):
         return Reading(MCPTimeoutError, "no answer within request_timeout", {"code": details.code})
-    if details.code == _sdk.CONNECTION_CLOSED and details.data is None:
-        return Reading(MCPConnectionError, details.message, {"code": details.code})
     reason = f"the server answered with an error: {details.message} (code {details.code})"
     return Reading(MCPServerError, reason, {"code": details.code, "data": details.data})
 
@@ -195,6 +193,9 @@ def _websocket_readers() -> tuple[tuple[type[BaseException], Reader], ...]:
 
 
 def _websocket_status(error: Any) -> Reading:
+    status = error.response.status_code
+    if status < 400:
+        return Reading(MCPProtocolError, f"the server answered HTTP {status}, not a websocket", {"status_code": status})
     return _status(error.response.status_code, error.response.reason_phrase, error.response.headers)
 
 

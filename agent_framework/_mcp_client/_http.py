@@ -18,7 +18,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import anyio
@@ -191,7 +191,8 @@ class GuardedClient(httpx.AsyncClient):
             exchange.failed_attempts += 1
             if exchange.failed_attempts < RESUME_ATTEMPTS:
                 raise
-            return self._answer_with_failure(request, exchange, _failure(error), as_events=True)
+            # Whatever is wrong with asking for the rest: the request itself was taken, and may have run.
+            return self._answer_with_failure(request, exchange, replace(_failure(error), sent=True), as_events=True)
         exchange.failed_attempts = 0
         return checked
 
@@ -444,9 +445,18 @@ def _failure(error: Exception) -> Failure:
         return Failure(error, sent=False, fatal=True)
     if isinstance(error, (httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)):
         return Failure(error, sent=False)
-    if isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError, AnswerMissing)):
+    if isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError, AnswerMissing)) or _may_mean_no_session(error):
         return Failure(error, sent=True, doubtful=True)
     return Failure(error, sent=True)
+
+
+def _may_mean_no_session(error: Exception) -> bool:
+    """Whether it is a 400 to a request with a session id: what some servers answer to an id that they do not know."""
+    return (
+        isinstance(error, HTTPRefusal)
+        and error.response.status_code == 400
+        and _SESSION_ID in error.response.request.headers
+    )
 
 
 def _next_within_origin(response: httpx.Response) -> httpx.Request | None:

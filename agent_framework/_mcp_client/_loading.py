@@ -28,12 +28,13 @@ async def load() -> None:
 def _started() -> Future[None]:
     """The import under way, which any number of tasks and event loops share."""
     global _under_way  # noqa: PLW0603  # one import for the whole process
-    if _under_way is None:
+    future = _under_way
+    if future is None:
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="import-mcp")
-        _under_way = executor.submit(_import)
-        _under_way.add_done_callback(_forget)
+        _under_way = future = executor.submit(_import)
+        future.add_done_callback(_forget)  # which may happen right now, in either thread
         executor.shutdown(wait=False)
-    return _under_way
+    return future
 
 
 def _import() -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "default_environment",
     "encode",
     "initialize",
+    "is_session_expired",
     "is_unused",
     "list_page",
     "make_http_client",
@@ -46,6 +47,10 @@ CONNECTION_CLOSED = types.CONNECTION_CLOSED
 
 REQUEST_TIMEOUT = 408
 """The code that a session of SDK 1.x gives a request whose read timeout passed; an HTTP status, not a JSON-RPC code."""
+
+SESSION_EXPIRED = 32600
+"""The code that the HTTP transport of SDK 1.x gives a request which the server answered with 404. Positive, so that no
+JSON-RPC server uses it."""
 
 
 class UnsupportedProtocolVersion(Exception):
@@ -77,6 +82,11 @@ def sampling_with_tools() -> types.SamplingCapability:
 def is_unused(session: Any) -> bool:
     """Whether a session has not sent anything yet, so that its handshake is still to be done."""
     return bool(getattr(session, "_request_id", None) == 0)
+
+
+def is_session_expired(error: BaseException | None) -> bool:
+    """Whether the SDK's HTTP transport says that the server has forgotten the session, and so ran nothing."""
+    return isinstance(error, McpError) and error.error.code == SESSION_EXPIRED
 
 
 async def initialize(session: Any) -> Any:

@@ -241,3 +241,41 @@ async def test_a_broken_stream_that_cannot_be_resumed_ends_the_call() -> None:
                 await asyncio.wait_for(tool.call_tool("echo"), BOUND)
             assert (caught.value.status_code, caught.value.sent) == (500, True)
             assert tool.is_connected
+
+
+async def test_a_call_whose_stream_broke_is_not_sent_again_to_a_server_that_has_forgotten_the_session() -> None:
+    class Restarted(McpScript):
+        async def __call__(self, exchange: Exchange) -> object:
+            if exchange.name != "tools/call":
+                return await super().__call__(exchange)
+            await exchange.start_events()
+            await exchange.send(b"id: e1\nretry: 10\ndata:\n\n")
+            self.live_sessions.clear()
+            return CLOSE
+
+    with HttpServer(Restarted()) as server:
+        async with MCPStreamableHTTPTool("script", server.url) as tool:
+            with pytest.raises(MCPConnectionError) as caught:
+                await asyncio.wait_for(tool.call_tool("echo"), BOUND)
+            assert server.names.count("tools/call") == 1
+            assert caught.value.sent is True
+
+
+async def test_a_server_that_answers_400_to_a_forgotten_session_costs_one_call() -> None:
+    class Sloppy(McpScript):
+        async def __call__(self, exchange: Exchange) -> object:
+            session = exchange.headers.get("mcp-session-id")
+            if session and session not in self.live_sessions:
+                await exchange.answer(400, "no such session")
+                return None
+            return await super().__call__(exchange)
+
+    script = Sloppy()
+    with HttpServer(script) as server:
+        async with MCPStreamableHTTPTool("script", server.url) as tool:
+            script.live_sessions.clear()
+            with pytest.raises(MCPServerError) as caught:
+                await asyncio.wait_for(tool.call_tool("echo"), BOUND)
+            assert (caught.value.status_code, caught.value.sent) == (400, True)
+            assert not tool.is_connected
+            assert (await asyncio.wait_for(tool.call_tool("echo"), BOUND))[0].text == "{}"
