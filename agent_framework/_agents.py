@@ -11,24 +11,25 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, Protocol, cast, overload, runtime_checkable
 
-from typing_extensions import Self, TypeVar
+from typing_extensions import Self, TypedDict, TypeVar
 
 from ._approvals import split_approval_messages
 from ._concurrency import closing_stream
-from ._function_tool import DUPLICATE_TOOL_NAME, append_unique_tools
+from ._function_tool import append_unique_tools, is_mcp_tool
 from ._function_tool import get_tool_name as _get_tool_name
 from ._middleware import AgentMiddlewareLayer, FunctionInvocationContext
-from ._open_tools import keep_open
+from ._open_tools import append_open_tools, keep_open
 from ._serialization import SerializationMixin
 from ._sessions import (
     AgentSession,
     ContextProvider,
     InMemoryHistoryProvider,
+    PerServiceCallHistoryPersistingMiddleware,
     SessionContext,
+    history_providers,
     is_local_history_conversation_id,
 )
 from ._tools import FunctionTool, fold_declared_calls, normalize_tools
@@ -43,10 +44,12 @@ from ._types import (
     merge_chat_options,
     normalize_messages,
 )
-from .exceptions import AgentInvalidResponseException, UserInputRequiredException
+from .exceptions import AgentInvalidRequestException, AgentInvalidResponseException, UserInputRequiredException
 from .observability import AgentTelemetryLayer
 
 if TYPE_CHECKING:
+    from mcp.server.lowlevel import Server
+
     from ._clients import SupportsChatGetResponse
     from ._compaction import CompactionStrategy, TokenizerProtocol
     from ._function_tool import ApprovalMode
@@ -65,9 +68,12 @@ __all__ = [
     "_sanitize_agent_name",
 ]
 
-OptionsCoT = TypeVar("OptionsCoT", covariant=True, default=Any)
 
-DUPLICATE_MCP_TOOL_NAME: Final = f"{DUPLICATE_TOOL_NAME} Consider setting `tool_name_prefix` on the MCPTool."
+# TypedDict is no bound that may be written, says PEP 589; but with it, type checkers read a literal as options.
+OptionsCoT = TypeVar("OptionsCoT", bound=TypedDict, covariant=True, default="ChatOptions[None]")  # type: ignore[valid-type]
+
+UNNAMED_AGENT: Final = "UnnamedAgent"
+"""What an agent without a name is called where it has to be called something."""
 
 
 @runtime_checkable
@@ -78,15 +84,29 @@ class SupportsAgentRun(Protocol):
     name: str | None
     description: str | None
 
+    @overload
     def run(
         self,
         messages: AgentRunInputs | None = None,
         *,
-        stream: bool = False,
+        stream: Literal[False] = ...,
         session: AgentSession | None = None,
         function_invocation_kwargs: Mapping[str, Any] | None = None,
         client_kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> Awaitable[AgentResponse[Any]]: ...
+
+    @overload
+    def run(
+        self,
+        messages: AgentRunInputs | None = None,
+        *,
+        stream: Literal[True],
+        session: AgentSession | None = None,
+        function_invocation_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+    ) -> ResponseStream[AgentResponseUpdate, AgentResponse[Any]]: ...
+
+    def run(self, messages: AgentRunInputs | None = None, **kwargs: Any) -> Any:
         """An awaitable AgentResponse or, with stream=True, a ResponseStream at once."""
         ...
 
@@ -113,6 +133,8 @@ class BaseAgent(SerializationMixin):
 
     DEFAULT_EXCLUDE: ClassVar[set[str]] = {"additional_properties"}
 
+    require_per_service_call_history_persistence: bool = False
+
     def __init__(
         self,
         *,
@@ -138,15 +160,22 @@ class BaseAgent(SerializationMixin):
         """A conversation that the model's service keeps under this id."""
         return AgentSession(session_id=session_id, service_session_id=service_session_id)
 
+    def _providers_of_run(self) -> list[ContextProvider]:
+        """The providers that take part in runs; histories for each model call do not."""
+        if not self.require_per_service_call_history_persistence:
+            return self.context_providers
+        histories = history_providers(self.context_providers)
+        return [provider for provider in self.context_providers if provider not in histories]
+
     async def _run_before_providers(self, context: SessionContext, session: AgentSession) -> None:
-        for provider in self.context_providers:
+        for provider in self._providers_of_run():
             state = session.state.setdefault(provider.source_id, {})
             await provider.before_run(agent=cast("Any", self), session=session, context=context, state=state)
 
     async def _run_after_providers(self, *, session: AgentSession | None, context: SessionContext) -> None:
         if session is None:
             return
-        for provider in reversed(self.context_providers):
+        for provider in reversed(self._providers_of_run()):
             state = session.state.setdefault(provider.source_id, {})
             await provider.after_run(agent=cast("Any", self), session=session, context=context, state=state)
 
@@ -208,6 +237,35 @@ class BaseAgent(SerializationMixin):
             },
         )
 
+    def as_mcp_server(
+        self,
+        *,
+        server_name: str = "Agent",
+        version: str | None = None,
+        instructions: str | None = None,
+        lifespan: Callable[[Server[Any]], AbstractAsyncContextManager[Any]] | None = None,
+        **kwargs: Any,
+    ) -> Server[Any]:
+        """The agent as an MCP server with one tool: a text in, the text of the agent's answer out.
+
+        The server is to be run by the caller, over a transport of the MCP SDK.
+
+        Keyword Args:
+            server_name: What the server calls itself.
+            version: Its version; by default the SDK's.
+            instructions: What clients are told about it.
+            lifespan: Makes an async context manager that is entered while the server runs.
+            **kwargs: For the SDK's server.
+
+        Raises:
+            ModuleNotFoundError: The package mcp is not installed.
+        """
+        from ._agent_server import make_server
+
+        tool = self.as_tool(name=_sanitize_agent_name(self.name or UNNAMED_AGENT))
+        options = {"version": version, "instructions": instructions, **kwargs}
+        return make_server(tool, server_name, lifespan=lifespan, **options)
+
 
 @dataclass
 class _RunRequest:
@@ -264,8 +322,6 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
         tokenizer: TokenizerProtocol | None = None,
         additional_properties: MutableMapping[str, Any] | None = None,
     ) -> None:
-        if require_per_service_call_history_persistence:
-            raise NotImplementedError("Histories are kept per run here, not per model call.")
         super().__init__(
             id=id,
             name=name,
@@ -275,6 +331,7 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
             additional_properties=additional_properties,
         )
         self.client = client
+        self.require_per_service_call_history_persistence = require_per_service_call_history_persistence
         self.compaction_strategy = compaction_strategy
         self.tokenizer = tokenizer
         options: dict[str, Any] = dict(cast("Any", default_options) or {})
@@ -365,7 +422,7 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
 
     @property
     def _author_name(self) -> str:
-        return self.name or "UnnamedAgent"
+        return self.name or UNNAMED_AGENT
 
     def _with_author(self, messages: Sequence[Message]) -> list[Message]:
         return [message if message.author_name else _signed(message, self._author_name) for message in messages]
@@ -405,6 +462,7 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
             options.setdefault("conversation_id", session.service_session_id)
         self._add_history_if_nobody_keeps_it(session, options)
         provider_session = session or (AgentSession() if self.context_providers else None)
+        histories = self._histories_of_calls(provider_session, options)
         context = SessionContext(
             session_id=provider_session.session_id if provider_session else None,
             service_session_id=session.service_session_id if session else None,
@@ -423,18 +481,38 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
             "compaction_strategy": request.compaction_strategy,
             "tokenizer": request.tokenizer,
             "function_invocation_kwargs": request.function_invocation_kwargs,
-            "client_kwargs": _client_kwargs(request, context),
+            "client_kwargs": _client_kwargs(request, context, histories),
         }
         return _Run(client_request, session, provider_session, context)
 
     def _add_history_if_nobody_keeps_it(self, session: AgentSession | None, options: Mapping[str, Any]) -> None:
         if session is None or self.context_providers or options.get("conversation_id"):
             return
-        stores = options.get("store")
-        if stores is None:
-            stores = getattr(self.client, "STORES_BY_DEFAULT", False)
-        if not stores:
+        if not self._service_stores(options):
             self.context_providers.append(InMemoryHistoryProvider())
+
+    def _service_stores(self, options: Mapping[str, Any]) -> bool:
+        store = options.get("store")
+        return bool(getattr(self.client, "STORES_BY_DEFAULT", False) if store is None else store)
+
+    def _histories_of_calls(
+        self, session: AgentSession | None, options: Mapping[str, Any]
+    ) -> PerServiceCallHistoryPersistingMiddleware | None:
+        """What keeps the histories around each model call, if that is wanted and the service does not do it.
+
+        Raises:
+            AgentInvalidRequestException: The service keeps this conversation already.
+        """
+        histories = history_providers(self.context_providers)
+        if not self.require_per_service_call_history_persistence or not histories or self._service_stores(options):
+            return None
+        if options.get("conversation_id"):
+            raise AgentInvalidRequestException(
+                "The model's service keeps this conversation; require_per_service_call_history_persistence is for "
+                "conversations that it does not keep."
+            )
+        assert session is not None  # there are providers
+        return PerServiceCallHistoryPersistingMiddleware(agent=cast("Any", self), session=session, providers=histories)
 
     async def _open_run_tools(self, run_tools: Sequence[Any], own_stack: AsyncExitStack) -> list[Any]:
         """All tools of a run, MCP tools connected and replaced by their functions.
@@ -446,14 +524,7 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
         # An agent in `async with` keeps what its runs open; otherwise the run itself closes it.
         stack, held = (self._async_exit_stack, self._held) if self._entered else (own_stack, set[Any]())
         tools: list[Any] = list(self.default_options.get("tools") or ())
-        add = partial(append_unique_tools, advice=DUPLICATE_MCP_TOOL_NAME)
-        for tool in normalize_tools([*run_tools, *self.mcp_tools]):
-            if not _is_mcp_tool(tool):
-                add(tools, [tool])
-                continue
-            await keep_open(tool, stack, held)
-            add(tools, tool.functions)
-        return tools
+        return await append_open_tools(tools, normalize_tools([*run_tools, *self.mcp_tools]), stack, held)
 
 
 class Agent(AgentMiddlewareLayer, AgentTelemetryLayer, RawAgent[OptionsCoT], Generic[OptionsCoT]):
@@ -471,14 +542,14 @@ class Agent(AgentMiddlewareLayer, AgentTelemetryLayer, RawAgent[OptionsCoT], Gen
         default_options: Chat options for every run.
         context_providers: Take part in every run: history, memory, further instructions.
         middleware: Around runs, model calls and function calls.
-        require_per_service_call_history_persistence: Not supported.
+        require_per_service_call_history_persistence: History providers load and save around each model call, not around
+            the run: what tools have done is remembered also when a later model call of the run fails.
         compaction_strategy: Makes conversations smaller before they are sent.
         tokenizer: For strategies that count.
         additional_properties: Whatever else is to be kept with the agent.
 
     Raises:
         ValueError: Two different tools have the same name.
-        NotImplementedError: Histories per model call were required.
     """
 
     def __init__(
@@ -613,18 +684,12 @@ class Agent(AgentMiddlewareLayer, AgentTelemetryLayer, RawAgent[OptionsCoT], Gen
         )
 
 
-def _is_mcp_tool(tool: Any) -> bool:
-    from ._mcp import MCPTool
-
-    return isinstance(tool, MCPTool)
-
-
 def _tool_list(tools: Any) -> list[Any]:
     return normalize_tools(tools)
 
 
 def _separate_mcp_tools(tools: Sequence[Any]) -> tuple[list[MCPTool], list[Any]]:
-    return [one for one in tools if _is_mcp_tool(one)], [one for one in tools if not _is_mcp_tool(one)]
+    return [one for one in tools if is_mcp_tool(one)], [one for one in tools if not is_mcp_tool(one)]
 
 
 def _join_instructions(*parts: Any) -> str | None:
@@ -637,12 +702,16 @@ def _signed(message: Message, author_name: str) -> Message:
     return signed
 
 
-def _client_kwargs(request: _RunRequest, context: SessionContext) -> dict[str, Any]:
+def _client_kwargs(
+    request: _RunRequest, context: SessionContext, histories: PerServiceCallHistoryPersistingMiddleware | None
+) -> dict[str, Any]:
     kwargs = dict(request.client_kwargs or {})
     if request.session is not None:
         kwargs["session"] = request.session
-    if added := context.get_middleware():
-        kwargs["middleware"] = [*(kwargs.get("middleware") or ()), *added]
+    # Histories come first: all other middleware sees what is sent to the model in the end.
+    outermost = [] if histories is None else [histories]
+    if added := [*outermost, *(kwargs.get("middleware") or ()), *context.get_middleware()]:
+        kwargs["middleware"] = added
     return kwargs
 
 

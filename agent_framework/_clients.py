@@ -10,12 +10,15 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequenc
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, cast, overload, runtime_checkable
 
-from typing_extensions import TypeVar
+from typing_extensions import TypedDict, TypeVar
 
+from ._compaction import EXCLUDED_KEY
 from ._concurrency import Deferred
+from ._endpoint_errors import translate_request_error
+from ._function_tool import is_mcp_tool
 from ._serialization import SerializationMixin
 from ._tools import normalize_function_invocation_configuration
-from ._types import ChatResponse, ResponseStream, normalize_messages, validate_chat_options
+from ._types import ChatResponse, ResponseStream, normalize_messages, validate_chat_options, validate_tools
 
 if TYPE_CHECKING:
     from ._agents import Agent
@@ -23,10 +26,11 @@ if TYPE_CHECKING:
     from ._middleware import MiddlewareTypes
     from ._sessions import ContextProvider
     from ._tools import FunctionInvocationConfiguration, ToolTypes
-    from ._types import ChatResponseUpdate, GeneratedEmbeddings, Message
+    from ._types import ChatOptions, ChatResponseUpdate, GeneratedEmbeddings, Message, ResponseModelBoundT
 
-OptionsContraT = TypeVar("OptionsContraT", contravariant=True, default=Any)
-OptionsCoT = TypeVar("OptionsCoT", covariant=True, default=Any)
+# TypedDict is no bound that may be written, says PEP 589; but with it, type checkers read a literal as options.
+OptionsContraT = TypeVar("OptionsContraT", bound=TypedDict, contravariant=True, default="ChatOptions[None]")  # type: ignore[valid-type]
+OptionsCoT = TypeVar("OptionsCoT", bound=TypedDict, covariant=True, default="ChatOptions[None]")  # type: ignore[valid-type]
 EmbeddingInputT = TypeVar("EmbeddingInputT", default=str)
 EmbeddingInputContraT = TypeVar("EmbeddingInputContraT", contravariant=True, default=str)
 EmbeddingT = TypeVar("EmbeddingT", default=list[float])
@@ -46,7 +50,20 @@ class SupportsChatGetResponse(Protocol[OptionsContraT]):
         messages: Sequence[Message],
         *,
         stream: Literal[False] = ...,
-        options: OptionsContraT | None = ...,
+        options: ChatOptions[ResponseModelBoundT],
+        compaction_strategy: CompactionStrategy | None = ...,
+        tokenizer: TokenizerProtocol | None = ...,
+        function_invocation_kwargs: Mapping[str, Any] | None = ...,
+        client_kwargs: Mapping[str, Any] | None = ...,
+    ) -> Awaitable[ChatResponse[ResponseModelBoundT]]: ...
+
+    @overload
+    def get_response(
+        self,
+        messages: Sequence[Message],
+        *,
+        stream: Literal[False] = ...,
+        options: OptionsContraT | ChatOptions[None] | None = ...,
         compaction_strategy: CompactionStrategy | None = ...,
         tokenizer: TokenizerProtocol | None = ...,
         function_invocation_kwargs: Mapping[str, Any] | None = ...,
@@ -59,7 +76,7 @@ class SupportsChatGetResponse(Protocol[OptionsContraT]):
         messages: Sequence[Message],
         *,
         stream: Literal[True],
-        options: OptionsContraT | None = ...,
+        options: OptionsContraT | ChatOptions[Any] | None = ...,
         compaction_strategy: CompactionStrategy | None = ...,
         tokenizer: TokenizerProtocol | None = ...,
         function_invocation_kwargs: Mapping[str, Any] | None = ...,
@@ -114,6 +131,45 @@ class BaseChatClient(SerializationMixin, ABC, Generic[OptionsCoT]):
     ) -> Awaitable[ChatResponse] | ResponseStream[ChatResponseUpdate, ChatResponse]:
         """Make one request. With stream=True a ResponseStream is returned at once, see `_build_response_stream`."""
 
+    @overload
+    def get_response(
+        self,
+        messages: Sequence[Message],
+        *,
+        stream: Literal[False] = ...,
+        options: ChatOptions[ResponseModelBoundT],
+        compaction_strategy: CompactionStrategy | None = None,
+        tokenizer: TokenizerProtocol | None = None,
+        function_invocation_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+    ) -> Awaitable[ChatResponse[ResponseModelBoundT]]: ...
+
+    @overload
+    def get_response(
+        self,
+        messages: Sequence[Message],
+        *,
+        stream: Literal[False] = ...,
+        options: OptionsCoT | ChatOptions[None] | None = None,
+        compaction_strategy: CompactionStrategy | None = None,
+        tokenizer: TokenizerProtocol | None = None,
+        function_invocation_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+    ) -> Awaitable[ChatResponse[Any]]: ...
+
+    @overload
+    def get_response(
+        self,
+        messages: Sequence[Message],
+        *,
+        stream: Literal[True],
+        options: OptionsCoT | ChatOptions[Any] | None = None,
+        compaction_strategy: CompactionStrategy | None = None,
+        tokenizer: TokenizerProtocol | None = None,
+        function_invocation_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+    ) -> ResponseStream[ChatResponseUpdate, ChatResponse[Any]]: ...
+
     def get_response(
         self,
         messages: Sequence[Message],
@@ -132,7 +188,8 @@ class BaseChatClient(SerializationMixin, ABC, Generic[OptionsCoT]):
 
         Keyword Args:
             stream: Return a ResponseStream of ChatResponseUpdate instead of an awaitable of ChatResponse.
-            options: Chat options.
+            options: Chat options. An MCP tool in them is connected, if need be, and left open: its functions are called
+                later, by the caller. (With a function-calling loop around this client, the loop opens and closes it.)
             compaction_strategy: Used for this request instead of the client's.
             tokenizer: Used for this request instead of the client's.
             function_invocation_kwargs: Values for tools.
@@ -140,20 +197,54 @@ class BaseChatClient(SerializationMixin, ABC, Generic[OptionsCoT]):
 
         Raises:
             ChatClientException: The service could not be reached, or refused; when the result is awaited or read.
+            ChatClientInvalidRequestException: The messages or options cannot be made a request; perhaps at once.
+            ToolException: An MCP tool could not be connected.
+            ValueError: An option has a value that it cannot have; perhaps at once.
         """
-        request = partial(
-            self._inner_get_response, stream=stream, options=dict(options or {}), **dict(client_kwargs or {})
-        )
+        chat_options = dict(options or {})
+        request = partial(self._request, stream=stream, **dict(client_kwargs or {}))
         prepared = normalize_messages(cast("Any", messages))
         strategy = compaction_strategy or self.compaction_strategy
-        if strategy is None:
-            return request(messages=prepared)
-        compacted = partial(
-            self._prepare_messages_for_model_call, prepared, compaction_strategy=strategy, tokenizer=tokenizer
-        )
+        if strategy is None and not _has_mcp_tool(chat_options.get("tools")):
+            return request(messages=prepared, options=chat_options)
+
+        async def prepare() -> dict[str, Any]:
+            ready = await self._prepare_messages_for_model_call(
+                prepared, compaction_strategy=strategy, tokenizer=tokenizer
+            )
+            if _has_mcp_tool(tools := chat_options.get("tools")):
+                chat_options["tools"] = await validate_tools(tools)
+            return {"messages": ready, "options": chat_options}
+
         if stream:
-            return ResponseStream.from_awaitable(Deferred(partial(_open_stream, request, compacted)))
-        return _await_response(request, compacted)
+            return ResponseStream.from_awaitable(Deferred(partial(_open_stream, request, prepare)))
+        return _await_response(request, prepare)
+
+    def _request(self, *, messages: Sequence[Message], stream: bool, options: Mapping[str, Any], **kwargs: Any) -> Any:
+        """Make one request. Every failure of it passes `_translate_error`."""
+        try:
+            answer: Any = self._inner_get_response(messages=messages, stream=stream, options=options, **kwargs)
+        except Exception as error:  # whatever it is, the translation decides
+            translated = self._translate_error(error, building=True)
+            if translated is error:
+                raise
+            raise translated from error
+        if isinstance(answer, ResponseStream):
+            answer._translate_error = self._translate_error
+            return answer
+        return self._await_answer(answer)
+
+    async def _await_answer(self, answer: Awaitable[ChatResponse]) -> ChatResponse:
+        try:
+            return await answer
+        except Exception as error:  # as in _request
+            translated = self._translate_error(error)
+            if translated is error:
+                raise
+            raise translated from error
+
+    def _translate_error(self, error: Exception, *, building: bool = False) -> Exception:
+        return translate_request_error(error, self.service_url(), building=building)
 
     async def _prepare_messages_for_model_call(
         self,
@@ -166,7 +257,7 @@ class BaseChatClient(SerializationMixin, ABC, Generic[OptionsCoT]):
         prepared = list(messages)
         if compaction_strategy is not None:
             await compaction_strategy(prepared)
-        return [message for message in prepared if not message.additional_properties.get("_excluded")]
+        return [message for message in prepared if not message.additional_properties.get(EXCLUDED_KEY)]
 
     async def _validate_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Options with checked values, and with the functions of MCP tools in their place."""
@@ -239,16 +330,20 @@ class BaseChatClient(SerializationMixin, ABC, Generic[OptionsCoT]):
         )
 
 
+def _has_mcp_tool(tools: Any) -> bool:
+    return any(is_mcp_tool(tool) for tool in (tools if isinstance(tools, Sequence) else [tools]))
+
+
 async def _await_response(
-    request: Callable[..., Any], prepare_messages: Callable[[], Awaitable[list[Message]]]
+    request: Callable[..., Any], prepare: Callable[[], Awaitable[dict[str, Any]]]
 ) -> ChatResponse:
-    return cast("ChatResponse", await request(messages=await prepare_messages()))
+    return cast("ChatResponse", await request(**await prepare()))
 
 
 async def _open_stream(
-    request: Callable[..., Any], prepare_messages: Callable[[], Awaitable[list[Message]]]
+    request: Callable[..., Any], prepare: Callable[[], Awaitable[dict[str, Any]]]
 ) -> ResponseStream[Any, Any]:
-    return cast("ResponseStream[Any, Any]", request(messages=await prepare_messages()))
+    return cast("ResponseStream[Any, Any]", request(**await prepare()))
 
 
 # What a client may offer besides: hosted tools, and embeddings...

@@ -20,6 +20,7 @@ from ._types import Content
 from .exceptions import ToolException
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import Histogram
     from opentelemetry.trace import Span
     from pydantic import BaseModel
 
@@ -146,6 +147,10 @@ class FunctionTool(SerializationMixin):
     @invocation_exception_count.setter
     def invocation_exception_count(self, value: int) -> None:
         self._counts.exceptions = value
+
+    @property
+    def _invocation_duration_histogram(self) -> Histogram:
+        return observability.function_duration_histogram()
 
     # What the model sees...
 
@@ -308,7 +313,7 @@ class FunctionTool(SerializationMixin):
                 tags[observability.OtelAttr.ERROR_TYPE.value] = type(error).__name__
                 raise
             finally:
-                observability.function_duration_histogram().record(perf_counter() - started, tags)
+                self._invocation_duration_histogram.record(perf_counter() - started, tags)
             _record_sensitive(span, observability.OtelAttr.TOOL_RESULT, [item.to_dict() for item in result])
             return result
 

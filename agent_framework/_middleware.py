@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from ._clients import SupportsChatGetResponse
     from ._sessions import AgentSession
     from ._tools import FunctionTool
-    from ._types import AgentResponse, ChatResponse, Message, ResponseStream
+    from ._types import AgentResponse, ChatOptions, ChatResponse, Message, ResponseStream
 
 ContextT = TypeVar("ContextT")
-OptionsCoT = TypeVar("OptionsCoT", covariant=True, default=Any)
+# TypedDict is no bound that may be written, says PEP 589; but with it, type checkers read a literal as options.
+OptionsCoT = TypeVar("OptionsCoT", bound=TypedDict, covariant=True, default="ChatOptions[None]")  # type: ignore[valid-type]
 
 
 class MiddlewareTermination(MiddlewareException):

@@ -9,13 +9,20 @@ or runs open is closed by the last of them that lets go.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
+
+from ._function_tool import DUPLICATE_TOOL_NAME, append_unique_tools, is_mcp_tool
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from ._mcp import MCPTool
+
+
+DUPLICATE_MCP_TOOL_NAME: Final = f"{DUPLICATE_TOOL_NAME} Consider setting `tool_name_prefix` on the MCPTool."
 
 
 class _Use:
@@ -47,6 +54,31 @@ async def keep_open(tool: MCPTool, stack: AsyncExitStack, held: set[MCPTool]) ->
     elif tool in _in_use or not tool.is_connected:
         await stack.enter_async_context(_Hold(tool))
         held.add(tool)
+
+
+async def append_open_tools(
+    existing: list[Any], new: Iterable[Any], stack: AsyncExitStack, held: set[MCPTool]
+) -> list[Any]:
+    """Append tools to a list and return it; MCP tools are kept open, and their functions appended.
+
+    Args:
+        existing: The list.
+        new: The tools, normalised.
+        stack: See `keep_open`.
+        held: See `keep_open`.
+
+    Raises:
+        ToolException: An MCP tool could not be connected.
+        ValueError: Two different tools have the same name.
+    """
+    append = partial(append_unique_tools, existing, advice=DUPLICATE_MCP_TOOL_NAME)
+    for tool in new:
+        if is_mcp_tool(tool):
+            await keep_open(tool, stack, held)
+            append(tool.functions)
+        else:
+            append([tool])
+    return existing
 
 
 class _Hold:

@@ -62,6 +62,7 @@ class ResponseStream(AsyncIterable[UpdateT], Generic[UpdateT, FinalT]):
         self._cleanup_run = False
         self._error: Exception | None = None
         self._finalized = False
+        self._translate_error: Callable[[Exception], Exception] | None = None
         self._final_result: Any = None
         self._result_hooks_run = 0
 
@@ -173,10 +174,16 @@ class ResponseStream(AsyncIterable[UpdateT], Generic[UpdateT, FinalT]):
         try:
             await self._get_stream()
         except Exception as error:  # as in __anext__: the stream ends here
+            translated = self._translated(error)
             self._consumed = True
-            self._error = error
+            self._error = translated
             await self._run_cleanup_hooks()
-            raise
+            if translated is error:
+                raise
+            raise translated from error
+
+    def _translated(self, error: Exception) -> Exception:
+        return error if self._translate_error is None else self._translate_error(error)
 
     async def _get_stream(self) -> AsyncIterable[Any]:
         """The source itself, awaited if it was an awaitable."""
@@ -192,9 +199,17 @@ class ResponseStream(AsyncIterable[UpdateT], Generic[UpdateT, FinalT]):
         return source
 
     async def _next_update(self) -> UpdateT:
-        if self._iterator is None:
-            self._iterator = aiter(await self._get_stream())
-        update = await anext(self._iterator)
+        try:
+            if self._iterator is None:
+                self._iterator = aiter(await self._get_stream())
+            update = await anext(self._iterator)
+        except StopAsyncIteration:
+            raise
+        except Exception as error:  # the source's, whatever it is; errors of hooks are not translated
+            translated = self._translated(error)
+            if translated is error:
+                raise
+            raise translated from error
         if self._map_update is not None:
             update = await _resolve(self._map_update(update))
         for hook in self._transform_hooks:

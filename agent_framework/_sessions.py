@@ -10,13 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
-from ._middleware import MiddlewareTypes, categorize_middleware
-from ._types import Message
-from .exceptions import MiddlewareException
+from ._compaction import EXCLUDED_KEY
+from ._middleware import CallNext, ChatContext, ChatMiddleware, MiddlewareTypes, categorize_middleware
+from ._types import AgentResponse, ChatResponse, Message, ResponseStream
+from .exceptions import ChatClientInvalidResponseException, MiddlewareException
 
 if TYPE_CHECKING:
     from ._agents import SupportsAgentRun
-    from ._types import AgentResponse
 
 LOCAL_HISTORY_CONVERSATION_ID: Final[str] = "agent_framework_local_history_persistence"
 
@@ -325,6 +325,11 @@ class HistoryProvider(ContextProvider, ABC):
         return context.get_messages(sources=self.store_context_from, exclude_sources={self.source_id})
 
 
+def history_providers(providers: Sequence[ContextProvider]) -> list[HistoryProvider]:
+    """Those of the providers that keep a history."""
+    return [provider for provider in providers if isinstance(provider, HistoryProvider)]
+
+
 class InMemoryHistoryProvider(HistoryProvider):
     """Keeps the conversation in the session itself, as `session.state[source_id]["messages"]`.
 
@@ -373,7 +378,7 @@ class InMemoryHistoryProvider(HistoryProvider):
         """The conversation so far."""
         messages: list[Message] = list((state or {}).get("messages", ()))
         if self.skip_excluded:
-            return [message for message in messages if not (message.additional_properties or {}).get("_excluded")]
+            return [message for message in messages if not (message.additional_properties or {}).get(EXCLUDED_KEY)]
         return messages
 
     async def save_messages(
@@ -387,3 +392,86 @@ class InMemoryHistoryProvider(HistoryProvider):
         """Append to the conversation."""
         if state is not None:
             state.setdefault("messages", []).extend(messages)
+
+
+# History for each model call...
+
+
+class PerServiceCallHistoryPersistingMiddleware(ChatMiddleware):
+    """Loads and saves histories around every single model call of a run, instead of around the run.
+
+    What the function-calling loop has done is then kept also when a later call of the run fails. The loop is told, by
+    a marker in the place of the service's conversation id, that it need not send the conversation again.
+
+    Keyword Args:
+        agent: The agent whose run it is.
+        session: The session of the run.
+        providers: The histories.
+    """
+
+    def __init__(self, *, agent: SupportsAgentRun, session: AgentSession, providers: Sequence[HistoryProvider]) -> None:
+        self._agent = agent
+        self._session = session
+        self._providers = list(providers)
+        self._brought: dict[str, list[Message]] = {}
+
+    async def process(self, context: ChatContext, call_next: CallNext) -> None:
+        """Send the histories and what is new; save what is new and the response."""
+        new, brought = _split_by_source(context.messages)
+        # Kept for the calls that follow, in which the loop sends results only.
+        for source_id, messages in brought.items():
+            self._brought.setdefault(source_id, []).extend(messages)
+        of_call = SessionContext(
+            session_id=self._session.session_id,
+            input_messages=new,
+            context_messages={source_id: list(messages) for source_id, messages in self._brought.items()},
+        )
+        for provider in self._providers:
+            if provider.load_messages:
+                await provider.before_run(**self._arguments(provider, of_call))
+        context.messages = of_call.get_messages(include_input=True)
+        context.options = _without_marker(context.options or {})
+        context.kwargs = _without_marker(context.kwargs)
+        await call_next()
+        of_call.context_messages = brought
+        if isinstance(context.result, ResponseStream):
+            context.result = context.result.with_result_hook(lambda response: self._save(of_call, response))
+        elif context.result is not None:
+            context.result = await self._save(of_call, context.result)
+
+    async def _save(self, of_call: SessionContext, response: ChatResponse) -> ChatResponse:
+        if response.conversation_id is not None:
+            raise ChatClientInvalidResponseException(
+                "The model's service keeps the conversation itself; histories for each model call cannot be kept "
+                "beside that. Leave out require_per_service_call_history_persistence, or set the option store=False."
+            )
+        of_call._response = AgentResponse(messages=response.messages)
+        for provider in reversed(self._providers):
+            await provider.after_run(**self._arguments(provider, of_call))
+        if any(content.type == "function_call" for message in response.messages for content in message.contents):
+            response = copy.copy(response)
+            response.conversation_id = LOCAL_HISTORY_CONVERSATION_ID
+        return response
+
+    def _arguments(self, provider: HistoryProvider, of_call: SessionContext) -> dict[str, Any]:
+        state = self._session.state.setdefault(provider.source_id, {})
+        return {"agent": self._agent, "session": self._session, "context": of_call, "state": state}
+
+
+def _split_by_source(messages: Sequence[Message]) -> tuple[list[Message], dict[str, list[Message]]]:
+    """The messages that are new, and by source id those that providers brought."""
+    new: list[Message] = []
+    brought: dict[str, list[Message]] = {}
+    for message in messages:
+        mark = message.additional_properties.get("_attribution")
+        source_id = mark.get("source_id") if isinstance(mark, Mapping) else None
+        (new if source_id is None else brought.setdefault(source_id, [])).append(message)
+    return new, brought
+
+
+def _without_marker(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value
+        for key, value in values.items()
+        if key != "conversation_id" or not is_local_history_conversation_id(value)
+    }

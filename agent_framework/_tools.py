@@ -9,10 +9,11 @@ asks again, until the model answers without calls, a limit is reached, or somebo
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, overload
 
 from typing_extensions import TypedDict, TypeVar
 
@@ -25,17 +26,21 @@ from ._function_tool import (
     FunctionTool,
     ToolTypes,
     append_unique_tools,
+    is_mcp_tool,
     normalize_tools,
     tool,
 )
 from ._function_tool import get_tool_name as _get_tool_name
 from ._middleware import FunctionMiddlewarePipeline, categorize_middleware
+from ._open_tools import append_open_tools
+from ._sessions import is_local_history_conversation_id
 from ._tool_schema import _parse_annotation
 from ._types import ChatResponse, ChatResponseUpdate, Content, Message, ResponseStream, add_usage_details
 
 if TYPE_CHECKING:
+    from ._compaction import CompactionStrategy, TokenizerProtocol
     from ._middleware import ChatAndFunctionMiddlewareTypes, FunctionMiddlewareTypes
-    from ._types import UsageDetails
+    from ._types import ChatOptions, ResponseModelBoundT, UsageDetails
 
 __all__ = [
     "DEFAULT_MAX_CONSECUTIVE_ERRORS_PER_REQUEST",
@@ -48,13 +53,16 @@ __all__ = [
     "_get_tool_name",
     "_is_hosted_tool_approval",
     "_parse_annotation",
+    "_parse_inputs",
     "_update_conversation_id",
     "normalize_function_invocation_configuration",
     "normalize_tools",
     "tool",
 ]
 
-OptionsCoT = TypeVar("OptionsCoT", covariant=True, default=Any)
+
+# TypedDict is no bound that may be written, says PEP 589; but with it, type checkers read a literal as options.
+OptionsCoT = TypeVar("OptionsCoT", bound=TypedDict, covariant=True, default="ChatOptions[None]")  # type: ignore[valid-type]
 
 DEFAULT_MAX_ITERATIONS: Final[int] = 40
 DEFAULT_MAX_CONSECUTIVE_ERRORS_PER_REQUEST: Final[int] = 3
@@ -115,13 +123,46 @@ def normalize_function_invocation_configuration(
     return complete
 
 
+_CONSTRUCTOR_OF_KEY: Final[dict[str, Callable[..., Content]]] = {
+    "uri": Content.from_uri,
+    "file_id": Content.from_hosted_file,
+    "vector_store_id": Content.from_hosted_vector_store,
+    "data": Content.from_data,
+}
+
+
+def _parse_inputs(inputs: Content | Mapping[str, Any] | str | list[Any] | None) -> list[Content]:
+    """The inputs of a hosted tool as content: text is a URI, a mapping the arguments of a constructor of Content.
+
+    Raises:
+        ValueError: A mapping has none of the keys uri, file_id, vector_store_id and data.
+        TypeError: An input is of another type.
+    """
+    if inputs is None:
+        return []
+    return [_parse_input(one) for one in (inputs if isinstance(inputs, list) else [inputs])]
+
+
+def _parse_input(one: Any) -> Content:
+    if isinstance(one, Content):
+        return one
+    if isinstance(one, str):
+        return Content.from_uri(one, media_type="text/plain")
+    if not isinstance(one, Mapping):
+        raise TypeError(f"An input of a tool is a Content, a str or a mapping, not {type(one).__name__}.")
+    make = next((constructor for key, constructor in _CONSTRUCTOR_OF_KEY.items() if key in one), None)
+    if make is None:
+        raise ValueError(f"An input of a tool needs one of the keys {', '.join(_CONSTRUCTOR_OF_KEY)}, not {list(one)}.")
+    return make(**one)
+
+
 def _update_conversation_id(
     kwargs: dict[str, Any], conversation_id: str | None, options: dict[str, Any] | None = None
 ) -> None:
     """Continue the service's conversation in the next model call."""
     if conversation_id is None:
         return
-    kwargs["conversation_id"] = conversation_id
+    kwargs.get("chat_options", kwargs)["conversation_id"] = conversation_id
     if options is not None:
         options["conversation_id"] = conversation_id
 
@@ -162,6 +203,17 @@ class _Loop:
         """
         unique = append_unique_tools([], normalize_tools(self.options.get("tools")))
         return {one.name: one for one in unique if isinstance(one, FunctionTool)}
+
+    async def open_mcp_tools(self, stack: AsyncExitStack) -> None:
+        """Put the functions of MCP tools in their place; what has to be opened for that, the stack closes.
+
+        Raises:
+            ToolException: An MCP tool could not be connected; the model has not been asked.
+        """
+        tools = normalize_tools(self.options.get("tools"))
+        # Otherwise the caller's own list stays, because tools may change it on the way.
+        if any(is_mcp_tool(one) for one in tools):
+            self.options["tools"] = await append_open_tools([], tools, stack, set())
 
     async def settle_approvals(self) -> ChatResponse | None:
         """Carry out what the user approved; a response if the model is not to be asked now."""
@@ -214,6 +266,8 @@ class _Loop:
         last = response.messages if outcome is None else _messages_of_step(response, outcome)
         finished.messages = [*self.earlier, *last]
         finished.usage_details = self.usage
+        if is_local_history_conversation_id(finished.conversation_id):
+            finished.conversation_id = None
         return finished
 
 
@@ -283,14 +337,16 @@ def _is_required(tool_choice: Any) -> bool:
 
 
 async def _run_loop(loop: _Loop) -> ChatResponse:
-    if (settled := await loop.settle_approvals()) is not None:
-        return settled
-    while True:
-        response: ChatResponse = await loop.ask(stream=False)
-        outcome = await loop.act_on(response)
-        if outcome is None or outcome.returns_to_caller:
-            return loop.finish(response, outcome)
-        loop.go_on(response, outcome)
+    async with AsyncExitStack() as stack:
+        await loop.open_mcp_tools(stack)
+        if (settled := await loop.settle_approvals()) is not None:
+            return settled
+        while True:
+            response: ChatResponse = await loop.ask(stream=False)
+            outcome = await loop.act_on(response)
+            if outcome is None or outcome.returns_to_caller:
+                return loop.finish(response, outcome)
+            loop.go_on(response, outcome)
 
 
 class _StreamedLoop:
@@ -303,25 +359,26 @@ class _StreamedLoop:
 
     async def updates(self) -> AsyncIterator[ChatResponseUpdate]:
         loop = self._loop
-        if (settled := await loop.settle_approvals()) is not None:
-            for message in settled.messages:
-                yield self._pass_on(ChatResponseUpdate(contents=message.contents, role=message.role))
-            self._finished = settled
-            return
-        while self._finished is None:
-            message_id = None
-            async with closing_stream(loop.ask(stream=True)) as stream:
-                async for update in stream:
-                    message_id = update.message_id or message_id
+        async with AsyncExitStack() as stack:
+            await loop.open_mcp_tools(stack)
+            if (settled := await loop.settle_approvals()) is not None:
+                for message in settled.messages:
+                    yield self._pass_on(ChatResponseUpdate(contents=message.contents, role=message.role))
+                self._finished = settled
+            while self._finished is None:
+                message_id = None
+                async with closing_stream(loop.ask(stream=True)) as stream:
+                    async for update in stream:
+                        message_id = update.message_id or message_id
+                        yield self._pass_on(update)
+                    response: ChatResponse = await stream.get_final_response()
+                outcome = await loop.act_on(response)
+                for update in _updates_of_step(outcome, message_id) if outcome else ():
                     yield self._pass_on(update)
-                response: ChatResponse = await stream.get_final_response()
-            outcome = await loop.act_on(response)
-            for update in _updates_of_step(outcome, message_id) if outcome else ():
-                yield self._pass_on(update)
-            if outcome is None or outcome.returns_to_caller:
-                self._finished = loop.finish(response, outcome)
-            else:
-                loop.go_on(response, outcome)
+                if outcome is None or outcome.returns_to_caller:
+                    self._finished = loop.finish(response, outcome)
+                else:
+                    loop.go_on(response, outcome)
 
     def _pass_on(self, update: ChatResponseUpdate) -> ChatResponseUpdate:
         self._passed_on.append(update)
@@ -365,6 +422,48 @@ class FunctionInvocationLayer(Generic[OptionsCoT]):
             kwargs["middleware"] = sorted_middleware["chat"]
         super().__init__(**kwargs)
 
+    @overload
+    def get_response(
+        self,
+        messages: Sequence[Message],
+        *,
+        stream: Literal[False] = ...,
+        options: ChatOptions[ResponseModelBoundT],
+        compaction_strategy: CompactionStrategy | None = None,
+        tokenizer: TokenizerProtocol | None = None,
+        function_invocation_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+        middleware: Sequence[ChatAndFunctionMiddlewareTypes] | None = None,
+    ) -> Awaitable[ChatResponse[ResponseModelBoundT]]: ...
+
+    @overload
+    def get_response(
+        self,
+        messages: Sequence[Message],
+        *,
+        stream: Literal[False] = ...,
+        options: OptionsCoT | ChatOptions[None] | None = None,
+        compaction_strategy: CompactionStrategy | None = None,
+        tokenizer: TokenizerProtocol | None = None,
+        function_invocation_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+        middleware: Sequence[ChatAndFunctionMiddlewareTypes] | None = None,
+    ) -> Awaitable[ChatResponse[Any]]: ...
+
+    @overload
+    def get_response(
+        self,
+        messages: Sequence[Message],
+        *,
+        stream: Literal[True],
+        options: OptionsCoT | ChatOptions[Any] | None = None,
+        compaction_strategy: CompactionStrategy | None = None,
+        tokenizer: TokenizerProtocol | None = None,
+        function_invocation_kwargs: Mapping[str, Any] | None = None,
+        client_kwargs: Mapping[str, Any] | None = None,
+        middleware: Sequence[ChatAndFunctionMiddlewareTypes] | None = None,
+    ) -> ResponseStream[ChatResponseUpdate, ChatResponse[Any]]: ...
+
     def get_response(
         self,
         messages: Sequence[Message],
@@ -384,12 +483,18 @@ class FunctionInvocationLayer(Generic[OptionsCoT]):
 
         Keyword Args:
             stream: Return a ResponseStream of ChatResponseUpdate instead of an awaitable of ChatResponse.
-            options: Chat options.
+            options: Chat options. An MCP tool in them that is not connected is connected for this request.
             compaction_strategy: Used for this request instead of the client's.
             tokenizer: Used for this request instead of the client's.
             function_invocation_kwargs: Values for tools that take a FunctionInvocationContext.
             client_kwargs: Values for the client; "session" and "middleware" are taken out.
             middleware: Chat and function middleware of this request.
+
+        Raises:
+            ChatClientException: The model's service could not be reached, or refused.
+            ToolException: An MCP tool could not be connected; the model was not asked.
+            ValueError: Two different tools have the same name, or an option has a value that it cannot have.
+            KeyError: The model called an unknown function, and the configuration says that this ends everything.
         """
         kwargs, chat_options = dict(client_kwargs or {}), dict(options or {})
         runtime_kwargs = {

@@ -7,6 +7,8 @@ Users meet them only as ``__cause__`` of an ``MCPError``; ``_errors`` turns them
 
 from __future__ import annotations
 
+import signal
+
 import httpx
 
 
@@ -81,5 +83,12 @@ def _how_it_ended(returncode: int | None) -> str:
     if returncode is None:
         return "the server process closed its output"
     if returncode < 0:
-        return f"the server process was ended by signal {-returncode}"
+        return f"the server process was ended by signal {_signal_name(-returncode)}"
     return f"the server process exited with code {returncode}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:  # a real-time signal has no name
+        return str(number)

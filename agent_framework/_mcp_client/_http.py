@@ -338,7 +338,8 @@ class EventSplitter:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
+        self._searched = 0  # up to here there is no blank line in it: a large event comes in many chunks
         self._held = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
@@ -348,8 +349,13 @@ class EventSplitter:
         self._held = b"\r" if chunk.endswith(b"\r") else b""
         chunk = chunk[: len(chunk) - len(self._held)]
         self._rest += chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        *events, self._rest = self._rest.split(b"\n\n")
-        return [event + b"\n\n" for event in events]
+        events = []
+        while (end := self._rest.find(b"\n\n", self._searched) + 2) >= 2:
+            events.append(bytes(self._rest[:end]))
+            del self._rest[:end]
+            self._searched = 0
+        self._searched = max(0, len(self._rest) - 1)
+        return events
 
 
 def _with_body(response: httpx.Response, content_type: str, **body: Any) -> httpx.Response:

@@ -15,7 +15,8 @@ import signal
 import sys
 from asyncio.subprocess import SubprocessStreamProtocol
 from collections import deque
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import anyio
 
@@ -33,7 +34,8 @@ REAP_TIMEOUT = 1.0
 uninterruptible sleep, for which nobody can do anything."""
 
 EXIT_GRACE = 0.5
-"""How long a server whose output has ended may take to exit, in seconds, so that the error can name the exit code."""
+"""How long a server whose output has ended may take to exit, in seconds, so that the error can name the exit code; and
+how long the output of one that has exited may take to end."""
 
 STDERR_LINES = 10
 """How many last lines of standard error an error message quotes."""
@@ -52,9 +54,21 @@ class _Protocol(SubprocessStreamProtocol):
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._pipes = cast("asyncio.SubprocessTransport", transport)
+
     def process_exited(self) -> None:
         super().process_exited()
         self.exited.set()
+        # What it has started may hold its output open for as long as it likes, and say nothing.
+        self._loop.call_later(EXIT_GRACE, self._end_output)
+
+    def _end_output(self) -> None:
+        for descriptor in (1, 2):
+            pipe = self._pipes.get_pipe_transport(descriptor)
+            if pipe is not None:
+                pipe.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -90,8 +104,7 @@ class ServerProcess:
             cwd=parameters.cwd,
             start_new_session=True,
         )
-        secrets = tuple(value for value in given.values() if len(value) >= 4)
-        return cls(transport, protocol, secrets)
+        return cls(transport, protocol, _secrets(given.values()))
 
     async def receive(self) -> bytes:
         """The next bytes of its output; empty at the end."""
@@ -120,7 +133,7 @@ class ServerProcess:
                 if rest.endswith("\n"):
                     lines, rest = [*lines, rest], ""
                 self._stderr.extend(lines)
-                rest = rest[-STDERR_LINE_LENGTH:]
+                rest = self._without_secrets(rest)[-_CHUNK:]
         finally:
             self._stderr.append(rest)
             self._stderr_ended.set()
@@ -133,8 +146,10 @@ class ServerProcess:
         return ServerExited(self._transport.get_returncode(), self._last_words())
 
     def _last_words(self) -> str:
-        lines = [line.strip()[:STDERR_LINE_LENGTH] for line in self._stderr]
-        text = " | ".join(line for line in lines if line)
+        lines = [self._without_secrets(line).strip()[:STDERR_LINE_LENGTH] for line in self._stderr]
+        return " | ".join(line for line in lines if line)
+
+    def _without_secrets(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text
@@ -167,6 +182,12 @@ class ServerProcess:
         # macOS answers EPERM for a group of zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._transport.get_pid(), number)
+
+
+def _secrets(values: Iterable[str]) -> tuple[str, ...]:
+    """What must not be quoted: each line of each value, as standard error is quoted by the line; the longest first."""
+    lines = {line.strip() for value in values for line in value.splitlines()}
+    return tuple(sorted((line for line in lines if len(line) >= 4), key=len, reverse=True))
 
 
 def _write_stderr(text: str) -> None:

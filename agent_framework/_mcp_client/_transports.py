@@ -66,20 +66,19 @@ async def stdio(parameters: Any) -> AsyncIterator[tuple[Any, Any]]:
 
 def _decoder(parameters: Any) -> codecs.IncrementalDecoder:
     make: Callable[[str], codecs.IncrementalDecoder] = codecs.getincrementaldecoder(parameters.encoding)
-    return make(parameters.encoding_error_handler)
+    errors = parameters.encoding_error_handler
+    # A strict decoder gives up a whole chunk, with the good lines in it. Lone surrogates fail the one line they are in.
+    return make("surrogateescape" if errors == "strict" else errors)
 
 
 async def _read_lines(process: ServerProcess, to_session: Incoming, decoder: codecs.IncrementalDecoder) -> None:
-    rest = ""
+    begun: list[str] = []  # the parts of a line whose end has not come
     while chunk := await process.receive():
-        try:
-            *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-        except UnicodeDecodeError as error:
-            decoder.reset()
-            await to_session.send(error)
-            continue
+        *lines, rest = decoder.decode(chunk).split("\n")
         for line in lines:
-            await _receive_line(line, to_session)
+            await _receive_line("".join([*begun, line]), to_session)
+            begun.clear()
+        begun.append(rest)
     await _end(to_session, await process.why_it_ended())
 
 

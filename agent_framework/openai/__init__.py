@@ -26,6 +26,4 @@ __all__ = [
 # fmt: on
 # isort: on
 
-__getattr__, __dir__ = lazy_namespace(
-    __name__, dict.fromkeys(__all__, ("agent_framework_openai", "agent-framework-openai"))
-)
+__getattr__, __dir__ = lazy_namespace(__name__, __all__, "agent-framework-openai")

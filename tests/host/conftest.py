@@ -261,8 +261,16 @@ def _item_events(index: int, item: dict[str, Any]) -> list[dict[str, Any]]:
     else:
         empty = {**item, "content": [], "status": "in_progress"}
         text = item["content"][0]["text"]
-        delta = {**place, "type": "response.output_text.delta", "content_index": 0}
-        middle = [{**delta, "delta": text[:3], "logprobs": []}, {**delta, "delta": text[3:], "logprobs": []}]
+        place = {**place, "content_index": 0}
+        delta = {**place, "type": "response.output_text.delta", "logprobs": []}
+        part = item["content"][0]
+        middle = [
+            {**place, "type": "response.content_part.added", "part": {**part, "text": ""}},
+            {**delta, "delta": text[:3]},
+            {**delta, "delta": text[3:]},
+            {**place, "type": "response.output_text.done", "text": text, "logprobs": []},
+            {**place, "type": "response.content_part.done", "part": part},
+        ]
     return [
         {"type": "response.output_item.added", "output_index": index, "item": empty},
         *middle,
@@ -275,3 +283,13 @@ def endpoint() -> Iterator[ModelEndpoint]:
     model = ModelEndpoint()
     yield model
     model.close()
+
+
+@pytest.fixture
+def completion_parts() -> Callable[..., list[dict[str, Any]]]:
+    return completion
+
+
+@pytest.fixture
+def model_response_parts() -> Callable[..., list[dict[str, Any]]]:
+    return model_response

@@ -16,9 +16,19 @@ from mcp.server.lowlevel import Server
 from mcp.shared.memory import create_client_server_memory_streams
 from pydantic import BaseModel
 
-from agent_framework import Agent, AgentResponse, AgentResponseUpdate, FunctionTool, Message, ResponseStream, tool
+from agent_framework import (
+    Agent,
+    AgentResponse,
+    AgentResponseUpdate,
+    FunctionInvocationContext,
+    FunctionTool,
+    Message,
+    ResponseStream,
+    SupportsAgentRun,
+    tool,
+)
 from agent_framework._mcp import MCPTool
-from agent_framework.exceptions import AgentInvalidResponseException, ToolException
+from agent_framework.exceptions import AgentInvalidResponseException, ChatClientException, ToolException
 
 
 @tool
@@ -138,6 +148,58 @@ async def test_two_tools_of_one_name_are_refused(scripted: Any, run: Any) -> Non
         await run(Agent(scripted([]), tools=[double]), tools=other)
 
 
+def test_an_agent_shows_what_it_was_made_of(scripted: Any) -> None:
+    client = scripted([])
+    agent = Agent(
+        client,
+        "Be brief.",
+        id="a-1",
+        name="Greeter",
+        description="Greets.",
+        tools=double,
+        default_options={"temperature": 0.5, "seed": None, "instructions": "Be kind."},
+        additional_properties={"team": "x"},
+    )
+    assert isinstance(agent, SupportsAgentRun)
+    assert (agent.client, agent.id, agent.name, agent.description) == (client, "a-1", "Greeter", "Greets.")
+    assert agent.default_options == {
+        "tool_choice": "auto",
+        "model": "scripted-1",
+        "temperature": 0.5,
+        "instructions": "Be brief.\nBe kind.",
+        "tools": [double],
+    }
+    assert (agent.mcp_tools, agent.context_providers, agent.agent_middleware) == ([], [], [])
+    assert agent.additional_properties == {"team": "x"}
+    assert Agent(client).id != Agent(client).id
+
+
+def test_an_agent_makes_sessions(scripted: Any) -> None:
+    agent = Agent(scripted([]))
+    assert agent.create_session(session_id="s-1").session_id == "s-1"
+    assert agent.create_session().session_id != agent.create_session().session_id
+    kept = agent.get_session("service-1", session_id="s-2")
+    assert (kept.service_session_id, kept.session_id) == ("service-1", "s-2")
+
+
+async def test_an_agent_without_a_name_signs_as_such(scripted: Any, run: Any) -> None:
+    response = await run(Agent(scripted(["Hi."])))
+    assert [message.author_name for message in response.messages] == ["UnnamedAgent"]
+
+
+async def test_values_for_the_client_reach_it(scripted: Any, run: Any) -> None:
+    client = scripted(["Hi."])
+    await run(Agent(client), client_kwargs={"trace": "t"})
+    assert client.kwargs == [{"trace": "t"}]
+
+
+async def test_a_model_of_the_run_wins_over_that_of_the_client(scripted: Any, run: Any) -> None:
+    client = scripted(["Hi."])
+    await run(Agent(client, default_options={"model": "default-1"}), options={"model": "run-1", "seed": None})
+    assert client.options[0]["model"] == "run-1"
+    assert "seed" not in client.options[0]
+
+
 async def test_no_response_of_the_client_is_an_error(scripted: Any) -> None:
     class Silent(scripted):  # type: ignore[misc]
         async def _response(self, response_format: Any) -> Any:
@@ -194,6 +256,51 @@ async def test_an_agent_is_a_tool_of_another(scripted: Any, function_call: Any, 
     response = await run(outer)
     assert response.messages[1].contents[0].result == "Paris."
     assert "".join(seen) == "Paris."
+
+
+async def test_an_agent_as_a_tool_passes_on_what_it_was_called_with(scripted: Any, function_call: Any) -> None:
+    seen: list[Any] = []
+
+    @tool
+    def show(ctx: FunctionInvocationContext) -> str:
+        seen.append((ctx.kwargs.get("user"), ctx.session))
+        return "shown"
+
+    inner = Agent(scripted([[function_call("show")], "Seen."] * 2), name="Inner", tools=[show])
+    made = [
+        inner.as_tool(name="apart", arg_name="question", arg_description="What to ask."),
+        inner.as_tool(name="together", propagate_session=True),
+    ]
+    assert made[0].parameters() == {
+        "type": "object",
+        "properties": {"question": {"type": "string", "description": "What to ask."}},
+        "required": ["question"],
+        "additionalProperties": False,
+    }
+    calls = [[function_call("apart", "a", question="?")], [function_call("together", "b", task="?")], "Done."]
+    outer = Agent(scripted(calls), tools=made)
+    session = outer.create_session()
+    response = await outer.run("?", session=session, function_invocation_kwargs={"user": "u-1"})
+    assert [message.contents[0].result for message in response.messages if message.role == "tool"] == ["Seen.", "Seen."]
+    assert seen == [("u-1", None), ("u-1", session)]
+
+
+async def test_what_an_inner_agent_asks_the_user_is_asked_by_the_outer_one(scripted: Any, function_call: Any) -> None:
+    @tool(approval_mode="always_require")
+    def delete(what: str) -> str:
+        return what
+
+    inner = Agent(scripted([[function_call("delete", what="a")]]), name="Inner", tools=[delete])
+    outer = Agent(scripted([[function_call("Inner", "outer-1", task="Delete a!")]]), tools=[inner.as_tool()])
+    (request,) = (await outer.run("?")).user_input_requests
+    assert (request.type, request.call_id) == ("function_approval_request", "outer-1")
+    assert request.function_call.name == "delete"
+
+
+async def test_a_tool_made_of_an_agent_may_need_approval(scripted: Any, function_call: Any) -> None:
+    made = Agent(scripted([]), name="Inner").as_tool(approval_mode="always_require")
+    response = await Agent(scripted([[function_call("Inner", task="?")]]), tools=[made]).run("?")
+    assert [request.type for request in response.user_input_requests] == ["function_approval_request"]
 
 
 def test_an_agent_without_a_name_needs_one_as_a_tool(scripted: Any) -> None:
@@ -264,7 +371,7 @@ async def test_a_run_closes_the_tools_it_opened(scripted: Any, function_call: An
     agent = Agent(scripted([[function_call("ask_s")], "Done.", ConnectionError("model gone")]))
     await run(agent, tools=server)
     assert server.log == ["open s", "close s"]
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ChatClientException):
         await run(agent, tools=server)
     assert server.log == ["open s", "close s"] * 2
 

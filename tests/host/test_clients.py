@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fault_servers import HttpServer, McpScript
 
 from agent_framework import (
     BaseChatClient,
+    BaseEmbeddingClient,
     ChatResponse,
+    Embedding,
+    GeneratedEmbeddings,
+    MCPStreamableHTTPTool,
     Message,
     ResponseStream,
     SupportsChatGetResponse,
+    SupportsGetEmbeddings,
     SupportsMCPTool,
     tool,
 )
@@ -70,6 +76,46 @@ async def test_options_are_checked(raw_scripted: Any) -> None:
     with pytest.raises(ValueError, match="temperature"):
         await client._validate_options({"temperature": 3})
     assert (await client._validate_options({"tools": [double]}))["tools"] == [double]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("layers", [False, True])
+async def test_without_a_loop_an_mcp_tool_is_connected_and_left_to_the_caller(
+    raw_scripted: Any, scripted: Any, layers: bool, stream: bool
+) -> None:
+    off = {"function_invocation_configuration": {"enabled": False}}
+    client = scripted(["Hi."], **off) if layers else raw_scripted(script=["Hi."])
+    with HttpServer(McpScript()) as server:
+        remote = MCPStreamableHTTPTool("remote", server.url)
+        answer = client.get_response([Message("user", ["?"])], stream=stream, options={"tools": [double, remote]})
+        await (answer.get_final_response() if stream else answer)
+        assert remote.is_connected
+        assert client.options[0]["tools"] == [double, *remote.functions]
+        await remote.close()
+
+
+class LengthClient(BaseEmbeddingClient[str, list[float]]):
+    """The embedding of a text is its length."""
+
+    async def get_embeddings(self, values: Any, *, options: Any = None) -> Any:
+        return GeneratedEmbeddings([Embedding([float(len(value))]) for value in values], options=options)
+
+
+async def test_an_embedding_client_gives_one_embedding_for_each_value() -> None:
+    client = LengthClient(additional_properties={"a": 1})
+    assert isinstance(client, SupportsGetEmbeddings)
+    assert client.additional_properties == {"a": 1}
+    assert client.to_dict() == {"type": "length_client"}
+    embeddings = await client.get_embeddings(["one", "three"], options={"dimensions": 1})
+    assert [one.vector for one in embeddings] == [[3.0], [5.0]]
+    assert embeddings.options == {"dimensions": 1}
+    with pytest.raises(TypeError, match="get_embeddings"):
+        BaseEmbeddingClient()  # type: ignore[abstract]
+
+
+def test_where_requests_go_is_unknown_unless_a_client_tells(raw_scripted: Any) -> None:
+    client = raw_scripted(script=[])
+    assert (client.service_url(), client.OTEL_PROVIDER_NAME, client.STORES_BY_DEFAULT) == ("Unknown", "unknown", False)
 
 
 async def test_as_agent_gives_an_agent_with_a_loop_of_its_own(scripted: Any, function_call: Any) -> None:

@@ -6,19 +6,22 @@ import asyncio
 from typing import Any
 
 import pytest
+from fault_servers import HttpServer, McpScript, unused_port
 
 from agent_framework import (
+    AgentSession,
     ChatResponse,
     Content,
     FunctionInvocationContext,
     FunctionTool,
+    MCPStreamableHTTPTool,
     Message,
     MiddlewareTermination,
     UserInputRequiredException,
     function_middleware,
     tool,
 )
-from agent_framework.exceptions import ToolExecutionException
+from agent_framework.exceptions import ChatClientException, ToolException, ToolExecutionException
 
 
 @tool
@@ -348,7 +351,7 @@ async def test_sending_the_same_approval_again_runs_nothing_twice(scripted: Any,
         *first.messages,
         Message("user", [requests(first)[0].to_function_approval_response(True)]),
     ]
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ChatClientException):
         await ask(client, conversation, options={"tools": [delete]})
     await ask(client, conversation, options={"tools": [delete]})
     assert deleted == ["a"]
@@ -469,6 +472,20 @@ async def test_runtime_values_reach_the_tool_and_not_the_model(scripted: Any, fu
     assert client.kwargs == [{}, {}]
 
 
+async def test_the_session_reaches_the_tool_and_not_the_model(scripted: Any, function_call: Any, ask: Any) -> None:
+    seen: list[Any] = []
+
+    @tool
+    def show(ctx: FunctionInvocationContext) -> None:
+        seen.extend([ctx.session, ctx.kwargs["session"]])
+
+    session = AgentSession()
+    client = scripted([[function_call("show")], "Done."])
+    await ask(client, options={"tools": [show]}, client_kwargs={"session": session, "trace": "t"})
+    assert seen == [session, session]
+    assert client.kwargs == [{"trace": "t"}] * 2
+
+
 async def test_function_middleware_wraps_the_call(scripted: Any, function_call: Any, ask: Any) -> None:
     @function_middleware
     async def more(context: FunctionInvocationContext, call_next: Any) -> None:
@@ -490,6 +507,46 @@ async def test_middleware_can_end_the_loop(scripted: Any, function_call: Any, as
     client = scripted([[function_call("double", x=2)]])
     response = await ask(client, options={"tools": [double]}, client_kwargs={"middleware": [stop]})
     assert [one.result for one in results(response)] == ["stopped"]
+
+
+# MCP tools...
+
+
+async def test_an_mcp_tool_in_the_options_is_opened_for_the_request(
+    scripted: Any, function_call: Any, ask: Any
+) -> None:
+    with HttpServer(McpScript()) as server:
+        remote = MCPStreamableHTTPTool("remote", server.url)
+        client = scripted([[function_call("double", "a", x=2), function_call("echo", "b", text="hi")], "Done."])
+        response = await ask(client, options={"tools": [double, remote]})
+        assert not remote.is_connected
+    doubled, echoed = results(response)
+    assert doubled.result == "4"
+    assert "hi" in echoed.result
+    assert echoed.exception is None
+    assert all(isinstance(one, FunctionTool) for one in client.options[0]["tools"])
+
+
+async def test_an_mcp_tool_that_is_open_already_is_left_open(scripted: Any, ask: Any) -> None:
+    with HttpServer(McpScript()) as server:
+        async with MCPStreamableHTTPTool("remote", server.url) as remote:
+            await ask(scripted(["Hi."]), options={"tools": remote})
+            assert remote.is_connected
+
+
+async def test_an_mcp_tool_that_cannot_be_opened_fails_before_the_model_is_asked(scripted: Any, ask: Any) -> None:
+    client, remote = scripted(["Hi."]), MCPStreamableHTTPTool("remote", f"http://127.0.0.1:{unused_port()}/mcp")
+    with pytest.raises(ToolException, match="'remote'"):
+        await ask(client, options={"tools": [remote]})
+    assert client.requests == []
+
+
+async def test_names_of_mcp_tools_in_the_options_that_clash_are_refused(scripted: Any, ask: Any) -> None:
+    with HttpServer(McpScript()) as server:
+        both = [MCPStreamableHTTPTool(name, server.url) for name in ("one", "other")]
+        with pytest.raises(ValueError, match=r"Duplicate tool name.*`tool_name_prefix`"):
+            await ask(scripted(["Hi."]), options={"tools": both})
+        assert [tool.is_connected for tool in both] == [False, False]
 
 
 # Streaming...
@@ -525,5 +582,5 @@ async def test_nothing_happens_before_a_stream_is_read(scripted: Any) -> None:
 
 async def test_an_error_of_the_model_ends_the_stream(scripted: Any, function_call: Any, ask: Any) -> None:
     client = scripted([[function_call("double", x=2)], ConnectionError("model gone")])
-    with pytest.raises(ConnectionError, match="model gone"):
+    with pytest.raises(ChatClientException, match="model gone"):
         await ask(client, options={"tools": [double]})

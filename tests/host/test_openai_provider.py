@@ -9,10 +9,22 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
+import respx
+from fault_servers import HttpServer, McpScript
 from pydantic import BaseModel
 
-from agent_framework import Agent, ChatResponse, Message, tool
+from agent_framework import (
+    Agent,
+    ChatResponse,
+    MCPStreamableHTTPTool,
+    Message,
+    agent_middleware,
+    chat_middleware,
+    function_middleware,
+    tool,
+)
 from agent_framework.exceptions import ChatClientException
 
 pytest.importorskip("agent_framework_openai", reason="the extra 'openai' is not installed")
@@ -92,10 +104,98 @@ class Forecast(BaseModel):
     degrees: int
 
 
-async def test_a_structured_answer_is_parsed(endpoint: Any, client: Any) -> None:
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_structured_answer_is_parsed(endpoint: Any, client: Any, stream: bool) -> None:
     endpoint.script = ['{"city": "Oslo", "degrees": 7}']
-    response = await Agent(client).run("Oslo?", options={"response_format": Forecast})
+    response = await run(Agent(client), "Oslo?", stream=stream, options={"response_format": Forecast})
     assert response.value == Forecast(city="Oslo", degrees=7)
+    sent = endpoint.requests[0]
+    schema = sent["text"]["format"] if "text" in sent else sent["response_format"]["json_schema"]
+    assert schema["name"] == "Forecast"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_structured_answer_may_come_after_tool_calls(endpoint: Any, client: Any, stream: bool) -> None:
+    endpoint.script = [[("call_1", "get_weather", {"city": "Oslo"})], '{"city": "Oslo", "degrees": 7}']
+    agent = Agent(client, tools=[get_weather])
+    response = await run(agent, "Oslo?", stream=stream, options={"response_format": Forecast})
+    assert response.value == Forecast(city="Oslo", degrees=7)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_schema_as_a_mapping_gives_plain_values(endpoint: Any, client: Any, stream: bool) -> None:
+    schema = {"name": "Forecast", "schema": {**Forecast.model_json_schema(), "additionalProperties": False}}
+    endpoint.script = ['{"city": "Oslo", "degrees": 7}']
+    given = {"response_format": {"type": "json_schema", "json_schema": schema}}
+    response = await run(Agent(client), "Oslo?", stream=stream, options=given)
+    assert response.value == {"city": "Oslo", "degrees": 7}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_mcp_tool_in_the_options_of_a_client_is_called(endpoint: Any, client: Any, stream: bool) -> None:
+    endpoint.script = [[("call_1", "echo", {"text": "hi"})], "It said hi."]
+    with HttpServer(McpScript()) as server:
+        remote = MCPStreamableHTTPTool("remote", server.url)
+        answer = client.get_response([Message("user", ["Say hi."])], stream=stream, options={"tools": [remote]})
+        response = await (answer.get_final_response() if stream else answer)
+        assert not remote.is_connected
+    assert response.messages[-1].text == "It said hi."
+    assert "hi" in response.messages[1].contents[0].result
+    assert "echo" in json.dumps(endpoint.requests[0]["tools"])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_of_a_mocked_transport_is_read_like_any_other(
+    client: Any, stream: bool, completion_parts: Any, model_response_parts: Any
+) -> None:
+    shape = completion_parts if type(client).__name__ == "OpenAIChatCompletionClient" else model_response_parts
+    parts = shape(1, "Hello there.", stream=stream)
+    if stream:
+        events = "".join(f"data: {json.dumps(part)}\n\n" for part in parts)
+        reply = httpx.Response(200, headers={"content-type": "text/event-stream"}, text=f"{events}data: [DONE]\n\n")
+    else:
+        reply = httpx.Response(200, json=parts[0])
+    with respx.mock(base_url="https://models.invalid") as router:
+        route = router.post(path__regex=r"/v1/(responses|chat/completions)").mock(reply)
+        async with httpx.AsyncClient() as http:
+            service = client.client.with_options(base_url="https://models.invalid/v1", http_client=http)
+            made = type(client)(model="local-1", async_client=service)
+            response = await run(Agent(made), "Hello?", stream=stream)
+    assert response.text == "Hello there."
+    sent = route.calls.last.request.headers
+    assert sent["authorization"] == "Bearer no-secret"
+
+
+async def test_the_framework_names_itself_to_the_endpoint(endpoint: Any, client: Any) -> None:
+    endpoint.script = ["Hello."]
+    await Agent(client).run("Hello?")
+    headers = {name.lower(): value for name, value in endpoint.headers[0].items()}
+    assert headers["user-agent"].startswith("agent-framework-python/")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_middleware_of_all_kinds_wraps_a_provider_s_calls(endpoint: Any, client: Any, stream: bool) -> None:
+    log: list[str] = []
+
+    @agent_middleware
+    async def around_run(context: Any, call_next: Any) -> None:
+        log.append("run")
+        await call_next()
+
+    @chat_middleware
+    async def around_model(context: Any, call_next: Any) -> None:
+        log.append("model")
+        await call_next()
+
+    @function_middleware
+    async def around_function(context: Any, call_next: Any) -> None:
+        log.append(context.function.name)
+        await call_next()
+
+    endpoint.script = [[("call_1", "get_weather", {"city": "Oslo"})], "Take an umbrella."]
+    agent = Agent(client, tools=[get_weather], middleware=[around_function, around_model, around_run])
+    await run(agent, "Umbrella?", stream=stream)
+    assert log == ["run", "model", "get_weather", "model"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -112,7 +212,7 @@ async def test_a_refusal_of_the_endpoint_is_a_chat_client_exception(
 async def test_an_endpoint_that_is_not_there_is_a_chat_client_exception(client: Any, stream: bool) -> None:
     unreachable = client.client.with_options(base_url="http://127.0.0.1:9/v1/", max_retries=0)
     client.client, reachable = unreachable, client.client
-    with pytest.raises(ChatClientException, match="Connection error"):
+    with pytest.raises(ChatClientException, match=r"Connection error.* \(endpoint http://127\.0\.0\.1:9/v1/"):
         await asyncio.wait_for(run(Agent(client), "Hello?", stream=stream), 5)
     client.client = reachable
 

@@ -22,6 +22,11 @@ from agent_framework import (
     register_state_type,
     tool,
 )
+from agent_framework.exceptions import (
+    AgentInvalidRequestException,
+    ChatClientException,
+    ChatClientInvalidResponseException,
+)
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "streaming"])
@@ -87,7 +92,7 @@ async def test_a_run_that_fails_is_not_remembered(scripted: Any, run: Any) -> No
     client = scripted([ConnectionError("model gone"), "Two."])
     agent = Agent(client)
     session = agent.create_session()
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ChatClientException):
         await run(agent, "First?", session=session)
     await run(agent, "Second?", session=session)
     assert said(client, 1) == ["Second?"]
@@ -215,3 +220,92 @@ async def test_a_history_keeps_what_it_is_told_to(scripted: Any, run: Any, switc
 def test_a_history_without_storage_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="abstract"):
         HistoryProvider("h")  # type: ignore[abstract]
+
+
+# Histories for each model call...
+
+
+@tool
+def double(x: int) -> int:
+    """Twice as much."""
+    return 2 * x
+
+
+def each_call(client: Any, **kwargs: Any) -> Agent:
+    return Agent(client, tools=[double], require_per_service_call_history_persistence=True, **kwargs)
+
+
+async def test_what_was_done_is_remembered_also_when_a_later_model_call_fails(
+    scripted: Any, function_call: Any, run: Any
+) -> None:
+    client = scripted([[function_call("double", x=2)], ConnectionError("model gone"), "Four, as I said."])
+    agent = each_call(client)
+    session = agent.create_session()
+    with pytest.raises(ChatClientException):
+        await run(agent, "Twice two?", session=session)
+    kept = session.state["in_memory"]["messages"]
+    assert [message.role for message in kept] == ["user", "assistant"]
+    assert (await run(agent, "Well?", session=session)).text == "Four, as I said."
+    assert said(client, 2)[0] == "Twice two?"
+
+
+async def test_the_model_sees_the_same_conversation_and_nothing_twice(
+    scripted: Any, function_call: Any, run: Any
+) -> None:
+    class Knowledge(ContextProvider):
+        async def before_run(self, *, context: SessionContext, **kwargs: Any) -> None:
+            context.extend_messages(self, [Message("user", ["Known: two and two."])])
+
+    client = scripted([[function_call("double", x=2)], "Four.", "You are welcome."])
+    agent = each_call(client, context_providers=[Knowledge("knowledge"), InMemoryHistoryProvider()])
+    session = agent.create_session()
+    response = await run(agent, "Twice two?", session=session)
+    assert [message.role for message in response.messages] == ["assistant", "tool", "assistant"]
+    assert session.service_session_id is None
+    await run(agent, "Thanks.", session=session)
+    roles = [[message.role for message in request] for request in client.requests]
+    assert roles == [
+        ["user", "user"],
+        ["user", "user", "assistant", "tool"],
+        ["user", "user", "assistant", "tool", "assistant", "user"],
+    ]
+    assert [said(client, number)[0] for number in range(3)] == ["Known: two and two."] * 3
+    assert not any("conversation_id" in options for options in client.options)
+
+
+async def test_an_approval_goes_on_with_the_history_of_its_calls(scripted: Any, function_call: Any, run: Any) -> None:
+    gone: list[str] = []
+
+    @tool(approval_mode="always_require")
+    def delete(what: str) -> str:
+        gone.append(what)
+        return "gone"
+
+    client = scripted([[function_call("delete", what="a")], "Deleted."])
+    agent = Agent(client, tools=[delete], require_per_service_call_history_persistence=True)
+    session = agent.create_session()
+    first = await run(agent, "Delete a!", session=session)
+    reply = Message("user", [first.user_input_requests[0].to_function_approval_response(True)])
+    assert (await run(agent, reply, session=session)).text == "Deleted."
+    assert gone == ["a"]
+    assert [message.role for message in client.requests[1]] == ["user", "assistant", "tool"]
+
+
+async def test_a_conversation_of_the_service_has_no_history_of_its_calls_beside_it(scripted: Any, run: Any) -> None:
+    agent = each_call(scripted(["Hi."]), context_providers=[InMemoryHistoryProvider()])
+    with pytest.raises(AgentInvalidRequestException, match="keeps this conversation"):
+        await run(agent, "?", session=agent.get_session("c-1"))
+    agent = each_call(scripted(["Hi."], conversation_ids=["c-1"]))
+    with pytest.raises(ChatClientInvalidResponseException, match="keeps the conversation itself"):
+        await run(agent, "?", session=agent.create_session())
+
+
+async def test_a_service_that_stores_keeps_the_history_alone(scripted: Any, run: Any) -> None:
+    client = scripted(["Hi.", "Ho."], conversation_ids=["c-1", "c-1"])
+    agent = each_call(client, context_providers=[InMemoryHistoryProvider()])
+    session = agent.create_session()
+    await run(agent, "One?", session=session, options={"store": True})
+    await run(agent, "Two?", session=session, options={"store": True})
+    assert said(client, 1) == ["Two?"]
+    assert client.options[1]["conversation_id"] == "c-1"
+    assert session.state.get("in_memory", {}) == {}

@@ -343,3 +343,29 @@ def test_tools_are_normalized() -> None:
     first, *rest = normalize_tools([plain, mcp_tool, mapping, made])
     assert isinstance(first, FunctionTool)
     assert rest == [mcp_tool, mapping, made]
+
+
+async def test_other_keywords_of_a_tool_become_attributes() -> None:
+    made = FunctionTool(name="run", kind="shell", func=lambda: "ran", additional_properties={"a": 1}, owner="me")
+    assert (made.kind, made.additional_properties, made.type) == ("shell", {"a": 1}, "function_tool")
+    assert made.owner == "me"  # type: ignore[attr-defined]
+    assert (made.approval_mode, made.declaration_only) == ("never_require", False)
+
+
+async def test_without_arguments_those_of_the_context_are_taken() -> None:
+    seen: list[FunctionInvocationContext] = []
+
+    def look(x: int, ctx: FunctionInvocationContext) -> int:
+        seen.append(ctx)
+        return x + 1
+
+    made = FunctionTool(name="look", func=look)
+    values = {"user": "u"}
+    context = FunctionInvocationContext(made, {"x": "2"}, kwargs=values, metadata=values)
+    assert [item.text for item in await made.invoke(context=context)] == ["3"]
+    assert (seen, context.arguments, context.function) == ([context], {"x": 2}, made)
+    assert context.kwargs == values
+    assert context.kwargs is not values
+    assert context.metadata is not values
+    assert [item.text for item in await made.invoke(x=4)] == ["5"]
+    assert isinstance(seen[1], FunctionInvocationContext)
