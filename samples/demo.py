@@ -2,87 +2,21 @@
 """The story that `scripts/demo` tells: an agent and an MCP server that answers, dies in mid-call, and comes back.
 
 Everything is on loopback: the MCP server is a child process (local/docs_server.py), the model a stand-in
-(local/chat_model.py). With one of MODEL_VARIABLES in the environment, the model that it belongs to answers instead;
-agent_framework_openai documents the variables that go with it, such as OPENAI_MODEL.
+(local/chat_model.py). With OPENAI_API_KEY or the Azure OpenAI variables in the environment, that model answers instead.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
-from local.chat_model import MODEL, ChatModel
+from local.client import chat_client, is_real
+from local.servers import DocsServer, url_of_nobody
 
 from agent_framework import Agent, FunctionInvocationContext, MCPStdioTool, MCPStreamableHTTPTool, function_middleware
 from agent_framework.exceptions import ToolException
-from agent_framework.openai import OpenAIChatCompletionClient
 
-SERVER = Path(__file__).parent / "local" / "docs_server.py"
-MODEL_VARIABLES = ("OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_BASE_URL")
-START_SECONDS = 20.0  # importing the SDK's server takes a second or two, more on a busy machine
-STOP_SECONDS = 5.0
 STORY_SECONDS = 55.0  # the bound of it all; a run against the stand-in takes some seconds
-
-
-class DocsServer:
-    """The MCP server's process, which can be killed and started again on the same port."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self._process: asyncio.subprocess.Process | None = None
-
-    @property
-    def url(self) -> str:
-        """Where its MCP endpoint is."""
-        return f"http://127.0.0.1:{self.port}/mcp"
-
-    async def start(self) -> None:
-        """Starts the process and returns when it accepts connections."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, str(SERVER), str(self.port), stdout=asyncio.subprocess.PIPE
-        )
-        self.port = int((await self.said("ready")).split()[1])
-
-    async def said(self, word: str) -> str:
-        """Waits for the next line of its output that begins with a word, and returns the line."""
-        assert self._process is not None
-        assert self._process.stdout is not None
-        async for line in _bounded_lines(self._process.stdout):
-            if line.startswith(word):
-                return line
-        raise RuntimeError(f"The MCP server ended without a line that begins with {word!r}.")
-
-    async def kill(self) -> None:
-        """Ends it without a chance to say goodbye."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
-
-
-async def _bounded_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:
-    while line := await asyncio.wait_for(stream.readline(), START_SECONDS):
-        yield line.decode().rstrip()
-
-
-@contextlib.asynccontextmanager
-async def chat_client() -> AsyncIterator[OpenAIChatCompletionClient]:
-    """The model of the environment if there is one, else the stand-in."""
-    if any(os.environ.get(name) for name in MODEL_VARIABLES):
-        client = OpenAIChatCompletionClient()
-        say("The model is the one that the environment names.")
-        async with client.client:
-            yield client
-    else:
-        with ChatModel() as model:
-            client = OpenAIChatCompletionClient(model=MODEL, api_key="unused", base_url=model.url)
-            say("The model is a stand-in on loopback; set OPENAI_API_KEY to use a real one.")
-            async with client.client:
-                yield client
 
 
 @function_middleware
@@ -132,15 +66,13 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def unused_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def tell(server: DocsServer) -> None:
     """The story."""
+    say(
+        "A model is asked."
+        if is_real()
+        else "The model is a stand-in on loopback; OPENAI_API_KEY brings in a real one."
+    )
     async with chat_client() as client:
         await server.start()
         docs = MCPStreamableHTTPTool(name="docs", url=server.url)
@@ -155,7 +87,7 @@ async def tell(server: DocsServer) -> None:
             await server.start()
             await ask(agent, "How to list virtual machines with az?")
     say("\n4. Servers that are not there: errors that name server and cause, and `except Exception` sees them.")
-    await connect_in_vain(MCPStreamableHTTPTool(name="nobody", url=f"http://127.0.0.1:{unused_port()}/mcp"))
+    await connect_in_vain(MCPStreamableHTTPTool(name="nobody", url=url_of_nobody()))
     await connect_in_vain(MCPStdioTool(name="not installed", command="mcp-server-that-is-not-installed"))
 
 

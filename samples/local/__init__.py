@@ -1,2 +1,2 @@
 # Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
-"""Stand-ins on loopback, so that the samples need no network: an MCP server and a chat model."""
+"""What the samples share: stand-ins on loopback, so that they need no network, and the client that talks to a model."""

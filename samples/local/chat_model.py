@@ -1,15 +1,21 @@
 # Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
 """A stand-in for a chat model: an endpoint that speaks the OpenAI chat completions protocol on loopback.
 
-It reads what a model would read and nothing else. To a question it answers with a call of one of the offered tools: the
-one that the question names, else the first whose name begins with "search". To a tool's result it answers with a
-sentence made of that result. Whole answers and streamed ones are both served.
+It reads what a model would read and nothing else:
+
+* a tool's result makes the answer;
+* a question that has a word of a tool's name in it becomes a call of that tool; any other one a call of a tool that
+  searches, if there is one;
+* without such a tool it answers with what it has been told before, if that has a word in common with the question.
+
+Whole answers and streamed ones are both served.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +25,8 @@ from typing import Any
 from typing_extensions import Self
 
 MODEL = "local-stand-in"
+WHOLE_QUESTION = ("query", "question", "task")  # parameters for it; all others get its subject
+POLL_SECONDS = 0.02  # how often the server looks whether it is to stop, which whoever stops it waits for
 JsonObject = dict[str, Any]
 
 
@@ -27,7 +35,7 @@ class ChatModel:
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="chat-model")
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[POLL_SECONDS], name="chat-model")
 
     @property
     def url(self) -> str:
@@ -46,33 +54,66 @@ class ChatModel:
 
 def reply_to(request: JsonObject) -> JsonObject:
     """The assistant message that answers a request."""
-    last = request["messages"][-1]
-    text = last["content"] if isinstance(last.get("content"), str) else json.dumps(last.get("content"))
-    tool = None if last["role"] == "tool" else _choose_tool(text, request.get("tools") or [])
-    if tool is not None:
-        return {"role": "assistant", "content": None, "tool_calls": [_call_of(tool, text)]}
-    if last["role"] != "tool":
-        return {"role": "assistant", "content": "I have no tool that could answer this."}
-    if text.startswith("Error"):
-        return {"role": "assistant", "content": f"I could not find out. The tool said: {text}"}
-    return {"role": "assistant", "content": f"The documentation says: {text}"}
+    *earlier, last = request["messages"]
+    if last["role"] == "tool":
+        return _say(_report(_text(last), _name_of_call(earlier, last["tool_call_id"])))
+    question = _text(last)
+    if (function := _choose_function(question, request.get("tools") or [])) is not None:
+        return {"role": "assistant", "content": None, "tool_calls": [_call_of(function, question)]}
+    if not question.endswith("?"):
+        return _say("I will keep that in mind.")
+    told = [_text(message) for message in earlier if message["role"] == "user" and not _text(message).endswith("?")]
+    fitting = max(told, key=lambda text: len(_words(text) & _words(question)), default="")
+    if _words(fitting) & _words(question):
+        return _say(f'You told me: "{fitting}"')
+    return _say("I do not know: you have not told me, and no tool of mine could find out.")
 
 
-def _choose_tool(question: str, tools: list[JsonObject]) -> JsonObject | None:
+def _say(text: str) -> JsonObject:
+    return {"role": "assistant", "content": text}
+
+
+def _report(result: str, name: str) -> str:
+    return f"That did not work. {name} said: {result}" if result.startswith("Error") else f"{name} says: {result}"
+
+
+def _text(message: JsonObject) -> str:
+    content = message["content"]
+    return content if isinstance(content, str) else json.dumps(content)
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall("[a-z]{4,}", text.lower()))
+
+
+def _name_of_call(messages: list[JsonObject], call_id: str) -> str:
+    calls = (call for message in messages for call in message.get("tool_calls") or [])
+    return next(str(call["function"]["name"]) for call in calls if call["id"] == call_id)
+
+
+def _choose_function(question: str, tools: list[JsonObject]) -> JsonObject | None:
     functions = [tool["function"] for tool in tools if tool.get("type") == "function"]
-    named = [function for function in functions if function["name"] in question]
+    named = [function for function in functions if _words(function["name"]) & _words(question)]
     searching = [function for function in functions if function["name"].startswith("search")]
     return next(iter(named + searching), None)
 
 
 def _call_of(function: JsonObject, question: str) -> JsonObject:
-    """A call with the question as the value of every required parameter."""
-    arguments = dict.fromkeys((function.get("parameters") or {}).get("required", []), question)
+    required = (function.get("parameters") or {}).get("required", [])
+    arguments = {name: question if name in WHOLE_QUESTION else _subject_of(question) for name in required}
     return {
         "id": f"call_{time.monotonic_ns()}",
         "type": "function",
         "function": {"name": function["name"], "arguments": json.dumps(arguments)},
     }
+
+
+def _subject_of(question: str) -> str:
+    """What a question is about: what stands in quotes, else a date, else the last name, else all of it."""
+    for pattern in (r'"([^"]+)"', r"(\d{4}-\d\d-\d\d)", r"(?<=\s)([A-Z]\w+)"):
+        if found := re.findall(pattern, question):
+            return str(found[-1])
+    return question
 
 
 def _completion(request: JsonObject) -> JsonObject:
