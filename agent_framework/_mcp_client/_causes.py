@@ -61,13 +61,13 @@ class ServerExited(ServerClosed):
     """The process of a stdio server ended.
 
     Args:
-        returncode: Its exit code, or minus the number of the signal that ended it, or None while it still runs with its
-            output closed.
+        returncode: Its exit code, or minus the number of the signal that ended it, or None while it still runs.
         stderr: The last lines it wrote to standard error.
+        closed: What it has closed if it still runs.
     """
 
-    def __init__(self, returncode: int | None, stderr: str) -> None:
-        super().__init__(_how_it_ended(returncode) + (f"; its last words: {stderr}" if stderr else ""))
+    def __init__(self, returncode: int | None, stderr: str, closed: str = "output") -> None:
+        super().__init__(_how_it_ended(returncode, closed) + (f"; its last words: {stderr}" if stderr else ""))
         self.returncode = returncode
         self.stderr = stderr
 
@@ -79,9 +79,13 @@ class OwnerCancelled(ConnectionError):
         super().__init__("the task that keeps the connection was cancelled")
 
 
-def _how_it_ended(returncode: int | None) -> str:
+class DialGivenUp(OwnerCancelled):
+    """Everybody who waited for the connection was cancelled. Nobody closed it, so the next call may open another."""
+
+
+def _how_it_ended(returncode: int | None, closed: str) -> str:
     if returncode is None:
-        return "the server process closed its output"
+        return f"the server process closed its {closed}"
     if returncode < 0:
         return f"the server process was ended by signal {_signal_name(-returncode)}"
     return f"the server process exited with code {returncode}"

@@ -1,24 +1,27 @@
 # Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
 
-"""One connection to an MCP server: its owner task, its exit stack, its deadlines, its calls in flight.
+"""One connection to an MCP server: its owner task, its context managers, its deadlines, its calls in flight.
 
-The owner is the only task that touches the exit stack. It enters transport and session, publishes the session, waits
-until the connection is to end, and leaves::
+The owner is the only task that enters and leaves the context managers of transport and session. It publishes the
+session, waits until the connection is to end, and leaves::
 
-    with scope:                     connect deadline, later close deadline, and the way to interrupt a dial
-        async with stack:
-            transport, session      a failing transport cancels the owner here ...
-            publish, wait
-    read what came out              ... and raises its real cause here, outside the stack
+    with scope:                          connect deadline, later close deadline, and the way to interrupt a dial
+        async with transport:
+            async with session:
+                publish, wait            a failing transport cancels the owner here ...
+    read what came out                   ... and raises its real cause here, outside of everything
 
-Three rules make this work:
+Four rules make this work:
 
-* Let it unwind. When a transport's background task fails, its task group cancels the owner. Nobody catches that inside
-  the stack: it travels out through the transport's own context manager, which then raises the cause.
-* Deadlines are set on the one scope around the stack. A new scope around entering or leaving a context manager would
+* Let it unwind. When a transport's background task fails, its task group cancels the owner. Nobody catches that inside:
+  it travels out through the transport's own context manager, which then raises the cause.
+* Deadlines are set on the one scope around everything. A new scope around entering or leaving a context manager would
   break the nesting of the scopes inside it.
-* Everybody else talks to the owner by events. So a cancellation that the owner sees is never a caller's, and a
-  caller's is never the owner's.
+* Everybody else talks to the owner by events. So a cancellation that the owner sees is never a caller's, and a caller's
+  is never the owner's.
+* Plain ``async with`` blocks, and no ``AsyncExitStack``. A stack chains the exceptions that pass it by itself; where
+  task groups raise one of them a second time it can chain it to itself, and then follow that chain for ever
+  (python-trio/trio#2577).
 """
 
 from __future__ import annotations
@@ -26,15 +29,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from . import _sdk
 from ._calls import new_call
-from ._causes import DeadlinePassed, OwnerCancelled, ServerClosed, SessionExpired
+from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, SessionExpired
 from ._context import call_headers
 from ._errors import connect_error, is_request_timeout
 from ._exceptions import MCPError
@@ -113,6 +116,7 @@ class Connection(Link):
         self._scope = anyio.CancelScope()
         self._settled = anyio.Event()  # opening has succeeded, or everything is over
         self._ending = anyio.Event()  # the owner is to leave
+        self._unwinding = anyio.Event()  # the owner is leaving
         self._closed = anyio.Event()  # the owner has left
         self.owner: asyncio.Task[BaseException | None] | None = None
         self._background: TaskGroup | None = None
@@ -132,6 +136,11 @@ class Connection(Link):
     @property
     def cause(self) -> BaseException | None:
         return self._lifecycle.cause
+
+    @property
+    def _fault(self) -> BaseException | None:
+        """What ended it, if that is anybody's failure."""
+        return None if isinstance(self.cause, DialGivenUp) else self.cause
 
     @property
     def capabilities(self) -> Any:
@@ -187,8 +196,9 @@ class Connection(Link):
             if self._openers is not None:
                 self._openers -= 1
                 if self._openers == 0:
+                    given_up = None if isinstance(error, Exception) else DialGivenUp()
                     with anyio.CancelScope(shield=True):
-                        await self._take_down(at_once=not isinstance(error, Exception))
+                        await self._take_down(given_up, at_once=given_up is not None)
             raise
         self._openers = None
 
@@ -211,7 +221,7 @@ class Connection(Link):
 
     async def _run_lifecycle_owner(self) -> BaseException | None:
         with self._scope as scope:
-            await self._hold_stack(scope)
+            await self._hold(scope)
         return self._overdue() if scope.cancelled_caught else None
 
     def _overdue(self) -> DeadlinePassed:
@@ -221,45 +231,66 @@ class Connection(Link):
     def _on_owner_done(self, owner: asyncio.Task[BaseException | None]) -> None:
         self._end(OwnerCancelled() if owner.cancelled() else owner.exception() or owner.result())
 
-    async def _hold_stack(self, scope: anyio.CancelScope) -> None:
+    async def _hold(self, scope: anyio.CancelScope) -> None:
         scope.deadline = anyio.current_time() + self._connect_timeout
         if self._predecessor is not None and not self._predecessor.is_draining:
             await self._predecessor.close()
             self._predecessor = None
-        async with AsyncExitStack() as stack:
-            try:
-                await self._connect_on_owner(stack)
-                scope.deadline = math.inf
-                self._publish()
-                await self._ending.wait()
-            except Exception as error:
-                # A step of ours failed: that is the reason, whatever else goes wrong while the stack unwinds. (When the
-                # transport fails, what arrives here is a cancellation, and the reason comes out of the stack.)
-                if self.state is State.CONNECTING:
-                    self._lifecycle.apply(Event.FAILED, error)
-                raise
-            finally:
-                # Also when the transport cancels us: whatever unwinds now has this long.
-                grace = CLOSE_TIMEOUT if self._settled.is_set() else ABANDON_TIMEOUT
-                scope.deadline = anyio.current_time() + grace
+        try:
+            async with self._open_transport() as streams:
+                with self._inside(scope):
+                    await self._hold_session(scope, *streams)
+        finally:
+            self._close_streams()
 
-    async def _connect_on_owner(self, stack: AsyncExitStack) -> None:
-        self._stage = "transport"
-        stack.callback(self._close_streams)
-        read_stream, write_stream, *more = await stack.enter_async_context(self._open_transport())
+    async def _hold_session(self, scope: anyio.CancelScope, read_stream: Any, write_stream: Any, *more: Any) -> None:
         self._streams = (read_stream, write_stream)
         if more and isinstance(more[0], Exchanges):
             self._exchanges = more[0]
         self._stage = "session"
         take = self._server_requests.take
         watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage, take)
-        self.session = await stack.enter_async_context(
-            self._make_session(watched, WatchedSendStream(write_stream, self._on_request))
-        )
-        self._stage = "initialize"
+        async with self._make_session(watched, WatchedSendStream(write_stream, self._on_request)) as self.session:
+            with self._inside(scope):
+                self._stage = "initialize"
+                await self._connect_on_owner()
+                scope.deadline = math.inf
+                await self._hold_ready(scope)
+
+    async def _connect_on_owner(self) -> None:
         self._initialize_result = await self._initialize()
-        self._background = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(self._stop_background, self._background)
+
+    async def _hold_ready(self, scope: anyio.CancelScope) -> None:
+        async with anyio.create_task_group() as background:
+            try:
+                with self._inside(scope):
+                    self._background = background
+                    self._publish()
+                    await self._ending.wait()
+            finally:
+                self._background = None
+                background.cancel_scope.cancel()
+
+    @contextmanager
+    def _inside(self, scope: anyio.CancelScope) -> Iterator[None]:
+        """Around what runs inside a context manager: it is judged before anything unwinds.
+
+        A step of ours that fails is the reason, whatever else goes wrong while things are taken down. (When the
+        transport fails, what passes here is a cancellation, and the reason comes out of the transport's own context
+        manager.)
+        """
+        try:
+            yield
+        except Exception as error:
+            if self.state is State.CONNECTING:
+                self._lifecycle.apply(Event.FAILED, error)
+            raise
+        finally:
+            # Once, and also when the transport cancels us: whatever unwinds now has this long, all of it together.
+            if not self._unwinding.is_set():
+                self._unwinding.set()
+                grace = CLOSE_TIMEOUT if self._settled.is_set() else ABANDON_TIMEOUT
+                scope.deadline = anyio.current_time() + grace
 
     async def _send_to_server(self, item: Any) -> None:
         _, write_stream = self._streams
@@ -269,10 +300,6 @@ class Connection(Link):
         for stream in self._streams:
             if hasattr(stream, "close"):
                 stream.close()
-
-    def _stop_background(self, background: TaskGroup) -> None:
-        self._background = None
-        background.cancel_scope.cancel()
 
     async def _initialize(self) -> Any:
         call = Call("connect", "initialize")
@@ -292,7 +319,7 @@ class Connection(Link):
     def _why_interrupted(self) -> BaseException | None:
         """Why a handshake is being cancelled; None where that is nobody's failure, or only the transport knows."""
         overdue = self.state is State.CONNECTING and self._scope.cancel_called
-        return self._overdue() if overdue else self.cause
+        return self._overdue() if overdue else self._fault
 
     async def _handshake(self, call: Call) -> Any:
         try:
@@ -324,15 +351,17 @@ class Connection(Link):
         self._lifecycle.apply(Event.ENDED)
         if self._ready_since is not None:
             lasted = self.loop.time() - self._ready_since
-            record_session(self.server, lasted, protocol_version=self.protocol_version, cause=self.cause)
+            record_session(self.server, lasted, protocol_version=self.protocol_version, cause=self._fault)
         self._calls.release()
         self._settled.set()
         self._closed.set()
-        if self._predecessor is not None and self._predecessor.state is State.CLOSED:
-            self._predecessor = None
+        # A dial that was given up has not waited for its predecessor: whoever succeeds us must find the one that is
+        # still going away, however many such dials lie between.
+        while self._predecessor is not None and self._predecessor.state is State.CLOSED:
+            self._predecessor = self._predecessor._predecessor
 
     def _on_change(self, before: State, after: State) -> None:
-        record_state_change(self.server, before, after, self.cause)
+        record_state_change(self.server, before, after, self._fault)
 
     # Ending ...
 
@@ -379,13 +408,14 @@ class Connection(Link):
         if self._predecessor is not None:
             await self._predecessor.close()
 
-    async def _take_down(self, *, at_once: bool = False) -> None:
+    async def _take_down(self, cause: BaseException | None = None, *, at_once: bool = False) -> None:
         """End this connection, and wait for it.
 
         Args:
+            cause: What later callers are told; None for a close on purpose.
             at_once: Skip the farewells (HTTP DELETE, a stdio server's chance to exit by itself).
         """
-        self._lifecycle.apply(Event.CLOSE)
+        self._lifecycle.apply(Event.CLOSE, cause)
         if self.state is State.CLOSED:
             self._settled.set()
             self._closed.set()
@@ -451,6 +481,7 @@ class Connection(Link):
                 await _sdk.cancel_request(self.session, request_id, "the caller gave up")
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 return  # then the server has learned it from the closed connection
+        self._exchanges.give_up(request_id)
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:
         if self.state is not State.READY or self._background is None:

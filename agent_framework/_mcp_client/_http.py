@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
+from weakref import WeakValueDictionary
 
 import anyio
 import httpx
@@ -33,7 +34,11 @@ DELETE_TIMEOUT = 2.0
 """How long the farewell to a server may take, in seconds: it is a courtesy, and must not delay close."""
 
 NOTICE_TIMEOUT = 5.0
-"""How long delivering a notification may take, in seconds: the transport sends nothing else meanwhile."""
+"""How long delivering a notification may take, in seconds: nobody waits for it, but it holds a connection."""
+
+INITIALIZED_TIMEOUT = 0.5
+"""How long the first request waits until the server has taken ``notifications/initialized``, in seconds: some servers
+refuse requests before it, and some never answer it."""
 
 ERROR_BODY_LIMIT = 64 * 1024
 """How much of an error answer's body is read, in bytes, to find the JSON-RPC error that says why."""
@@ -43,6 +48,7 @@ RESUME_ATTEMPTS = 2
 
 _INTERNAL_ERROR = -32603
 _EXCHANGE = "agent_framework.mcp"
+_INITIALIZED = b'"notifications/initialized"'
 _SESSION_ID = "mcp-session-id"
 _LAST_EVENT_ID = "last-event-id"
 
@@ -72,10 +78,24 @@ class Exchanges:
         failures: Why a request has no answer; whoever made the request takes it out. That an error came from here and
             not from the server is known by its id being in here, which no server can forge.
         headers: What a request is to carry beside the usual; the exchange takes it out.
+        open: The exchanges under way. The HTTP request keeps its exchange alive, so none has to be taken out.
     """
 
     failures: dict[int | str, Failure] = field(default_factory=dict)
     headers: dict[int | str, Mapping[str, str]] = field(default_factory=dict)
+    open: WeakValueDictionary[int | str, _Exchange] = field(default_factory=WeakValueDictionary)
+
+    def give_up(self, request_id: int | str) -> None:
+        """Nobody waits for this answer any more: let go of the HTTP connection that it would come over."""
+        exchange = self.open.get(request_id)
+        if exchange is not None:
+            exchange.given_up = True
+            if exchange.scope is not None:
+                exchange.scope.cancel()
+
+
+class _GivenUp(Exception):
+    """Whoever made a request does not wait for its answer any more."""
 
 
 @dataclass
@@ -85,6 +105,22 @@ class _Exchange:
     id: int | str
     headers: Mapping[str, str] | None = None
     failed_attempts: int = 0
+    given_up: bool = False
+    scope: anyio.CancelScope | None = None
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for the server in here.
+
+        Raises:
+            _GivenUp: The request was given up, now or before.
+        """
+        with anyio.CancelScope() as self.scope:
+            if self.given_up:
+                self.scope.cancel()
+            yield
+        if self.scope.cancelled_caught:
+            raise _GivenUp
 
 
 class GuardedClient(httpx.AsyncClient):
@@ -95,6 +131,7 @@ class GuardedClient(httpx.AsyncClient):
         exchanges: Where the exceptions of failed requests are put, and where requests have headers of their own.
         ambient_headers: Gives the headers of every request that has none of its own: handshake, listings,
             notifications, the listening stream, the farewell.
+        start_soon: Runs something beside what the transport does, for as long as the client is used.
     """
 
     def __init__(
@@ -102,6 +139,8 @@ class GuardedClient(httpx.AsyncClient):
         client: httpx.AsyncClient,
         exchanges: Exchanges,
         ambient_headers: Callable[[], Mapping[str, str]] | None = None,
+        *,
+        start_soon: Callable[..., object],
     ) -> None:
         # The base class is there for its interface only; an explicit transport and environment keep it from building
         # a TLS context and a connection pool that nothing would use.
@@ -109,6 +148,7 @@ class GuardedClient(httpx.AsyncClient):
         self._client = client
         self._exchanges = exchanges
         self._ambient_headers = ambient_headers
+        self._start_soon = start_soon
         self._resumable: dict[str, _Exchange] = {}
 
     def build_request(self, method: str, url: Any, **kwargs: Any) -> httpx.Request:
@@ -116,7 +156,8 @@ class GuardedClient(httpx.AsyncClient):
         message = kwargs.get("json")
         if isinstance(message, dict) and "method" in message and "id" in message:
             key = message["id"]
-            request.extensions[_EXCHANGE] = _Exchange(key, self._exchanges.headers.pop(key, None))
+            exchange = _Exchange(key, self._exchanges.headers.pop(key, None))
+            request.extensions[_EXCHANGE] = self._exchanges.open[key] = exchange
         return request
 
     async def send(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
@@ -154,12 +195,22 @@ class GuardedClient(httpx.AsyncClient):
 
     async def _exchange(self, request: httpx.Request, exchange: _Exchange, **kwargs: Any) -> httpx.Response:
         try:
-            response = await self._send(request, exchange, **kwargs)
-            return await self._checked(response, exchange)
+            with exchange.waiting():
+                response = await self._send(request, exchange, **kwargs)
+                return await self._checked(response, exchange)
         except Exception as error:  # noqa: BLE001  # whatever client, hooks and auth raise concerns this request
             return self._answer_with_failure(request, exchange, _failure(error))
 
     async def _tell(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
+        """Have a notification or an answer of ours delivered: the transport sends nothing else until we return."""
+        delivered = anyio.Event()
+        self._start_soon(self._deliver, request, kwargs, delivered)
+        if _INITIALIZED in request.content:
+            with anyio.move_on_after(INITIALIZED_TIMEOUT):
+                await delivered.wait()
+        return httpx.Response(202, request=request)
+
+    async def _deliver(self, request: httpx.Request, kwargs: dict[str, Any], delivered: anyio.Event) -> None:
         """Deliver a notification or an answer of ours. Nobody waits for it, so nobody can be told that it failed."""
         try:
             with anyio.move_on_after(NOTICE_TIMEOUT):
@@ -171,7 +222,8 @@ class GuardedClient(httpx.AsyncClient):
                     logger.debug("A notification was answered with HTTP %d.", response.status_code)
         except Exception as error:  # noqa: BLE001  # as above; the next request finds out what it means
             logger.debug("A notification could not be delivered: %s", type(error).__name__)
-        return httpx.Response(202, request=request)
+        finally:
+            delivered.set()
 
     async def _say_goodbye(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
         try:
@@ -185,11 +237,12 @@ class GuardedClient(httpx.AsyncClient):
     async def _resume(self, request: httpx.Request, exchange: _Exchange, **kwargs: Any) -> httpx.Response:
         """Fetch the rest of a broken event stream. The transport tries a few times; the last failure is its answer."""
         try:
-            response = await self._send(request, exchange, **kwargs)
-            checked = await self._checked(response, exchange, resumed=True)
+            with exchange.waiting():
+                response = await self._send(request, exchange, **kwargs)
+                checked = await self._checked(response, exchange, resumed=True)
         except Exception as error:  # as in _exchange
             exchange.failed_attempts += 1
-            if exchange.failed_attempts < RESUME_ATTEMPTS:
+            if exchange.failed_attempts < RESUME_ATTEMPTS and not exchange.given_up:
                 raise
             # Whatever is wrong with asking for the rest: the request itself was taken, and may have run.
             return self._answer_with_failure(request, exchange, replace(_failure(error), sent=True), as_events=True)
@@ -225,7 +278,8 @@ class GuardedClient(httpx.AsyncClient):
 
     def record(self, exchange: _Exchange, failure: Failure) -> bytes:
         """Keep a failure for its caller and return the JSON-RPC error that wakes that caller."""
-        self._exchanges.failures[exchange.id] = failure
+        if not exchange.given_up:
+            self._exchanges.failures[exchange.id] = failure
         error = {"code": _INTERNAL_ERROR, "message": "the HTTP exchange failed"}
         return json.dumps({"jsonrpc": "2.0", "id": exchange.id, "error": error}).encode()
 
@@ -281,7 +335,8 @@ class _Answer(httpx.AsyncByteStream):
 
     async def __anext__(self) -> bytes:
         if self._first is None:
-            return await self._events.__anext__()
+            with self._exchange.waiting():
+                return await self._events.__anext__()
         event, self._first = self._first, None
         return event
 
@@ -316,7 +371,11 @@ class _Answer(httpx.AsyncByteStream):
         if data and (message is None or not _is_message(message)):
             self._malformed = True
             return False
-        if message is not None and _is_answer(message, self._exchange.id):
+        if message is not None and "method" not in message:
+            # The transport takes any response for the end of the stream, and on a resumed one for the answer.
+            if not _is_answer(message, self._exchange.id):
+                self._malformed = True
+                return False
             self._answered = True
         self._note(event_id)
         return True
@@ -350,9 +409,9 @@ class EventSplitter:
         chunk = chunk[: len(chunk) - len(self._held)]
         self._rest += chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events = []
-        while (end := self._rest.find(b"\n\n", self._searched) + 2) >= 2:
-            events.append(bytes(self._rest[:end]))
-            del self._rest[:end]
+        while (end := self._rest.find(b"\n\n", self._searched)) >= 0:
+            events.append(bytes(self._rest[: end + 2]))
+            del self._rest[: end + 2]
             self._searched = 0
         self._searched = max(0, len(self._rest) - 1)
         return events
@@ -367,16 +426,18 @@ def _with_body(response: httpx.Response, content_type: str, **body: Any) -> http
 
 
 def _parse_event(event: bytes) -> tuple[str, bytes]:
-    """The id and the data of one event, empty where it has none."""
-    event_id, data = "", []
+    """The id and the data of one event, empty where it has none; so is the data of what is not an MCP message."""
+    event_id, event_type, data = "", b"", []
     for line in event.split(b"\n"):
         name, _, value = line.partition(b":")
         value = value[1:] if value.startswith(b" ") else value
         if name == b"id":
             event_id = value.decode("utf-8", "replace")
+        elif name == b"event":
+            event_type = value
         elif name == b"data":
             data.append(value)
-    return event_id, b"\n".join(data)
+    return event_id, b"\n".join(data) if event_type in (b"", b"message") else b""
 
 
 def _as_event(message: bytes) -> bytes:

@@ -62,7 +62,7 @@ class _Protocol(SubprocessStreamProtocol):
         super().process_exited()
         self.exited.set()
         # What it has started may hold its output open for as long as it likes, and say nothing.
-        self._loop.call_later(EXIT_GRACE, self._end_output)
+        asyncio.get_running_loop().call_later(EXIT_GRACE, self._end_output)
 
     def _end_output(self) -> None:
         for descriptor in (1, 2):
@@ -133,17 +133,17 @@ class ServerProcess:
                 if rest.endswith("\n"):
                     lines, rest = [*lines, rest], ""
                 self._stderr.extend(lines)
-                rest = self._without_secrets(rest)[-_CHUNK:]
+                rest = self._without_secrets(rest)[-STDERR_LINE_LENGTH:]
         finally:
             self._stderr.append(rest)
             self._stderr_ended.set()
 
-    async def why_it_ended(self) -> ServerExited:
-        """How the server ended; call this once its output has ended."""
+    async def why_it_ended(self, closed: str = "output") -> ServerExited:
+        """How the server ended; call this once its output has ended, or its input is ``closed``."""
         with anyio.move_on_after(EXIT_GRACE):
             await self._protocol.exited.wait()
             await self._stderr_ended.wait()
-        return ServerExited(self._transport.get_returncode(), self._last_words())
+        return ServerExited(self._transport.get_returncode(), self._last_words(), closed)
 
     def _last_words(self) -> str:
         lines = [self._without_secrets(line).strip()[:STDERR_LINE_LENGTH] for line in self._stderr]

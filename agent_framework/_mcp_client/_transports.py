@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -98,7 +98,7 @@ async def _write_lines(process: ServerProcess, from_session: Outgoing, to_sessio
         except ConnectionError:
             # From here on nothing can be sent; closing says so to the session at once.
             from_session.close()
-            await _end(to_session, await process.why_it_ended())
+            await _end(to_session, await process.why_it_ended("input"))
             return
 
 
@@ -134,13 +134,14 @@ async def streamable_http(
         The two streams, and what is known of single requests beside them.
     """
     exchanges = Exchanges()
-    async with AsyncExitStack() as stack:
-        if http_client is None:
-            http_client = await stack.enter_async_context(_sdk.make_http_client())
-        guarded = GuardedClient(http_client, exchanges, ambient_headers)
-        transport = open_transport(url=url, http_client=guarded, terminate_on_close=terminate_on_close)
-        read_stream, write_stream, *_ = await stack.enter_async_context(transport)
-        yield read_stream, write_stream, exchanges
+    # Only a client of our own is closed.
+    async with _sdk.make_http_client() if http_client is None else nullcontext(http_client) as client:
+        async with anyio.create_task_group() as notices:
+            guarded = GuardedClient(client, exchanges, ambient_headers, start_soon=notices.start_soon)
+            transport = open_transport(url=url, http_client=guarded, terminate_on_close=terminate_on_close)
+            async with transport as (read_stream, write_stream, *_):
+                yield read_stream, write_stream, exchanges
+            notices.cancel_scope.cancel()
 
 
 @asynccontextmanager
