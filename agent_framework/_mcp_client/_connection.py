@@ -131,11 +131,13 @@ class Connection(Link):
 
     @property
     def state(self) -> State:
-        return self._lifecycle.state
+        # A loop that is closed with the owner in it never runs the step that would have said so.
+        return State.CLOSED if self.loop.is_closed() else self._lifecycle.state
 
     @property
     def cause(self) -> BaseException | None:
-        return self._lifecycle.cause
+        abandoned = self.state is not self._lifecycle.state
+        return self._lifecycle.cause or (OwnerCancelled() if abandoned else None)
 
     @property
     def _fault(self) -> BaseException | None:
@@ -149,10 +151,6 @@ class Connection(Link):
     @property
     def protocol_version(self) -> str | None:
         return getattr(self._initialize_result, "protocolVersion", None)
-
-    @property
-    def is_over(self) -> bool:
-        return super().is_over or self.loop.is_closed()
 
     @property
     def is_draining(self) -> bool:
@@ -448,7 +446,8 @@ class Connection(Link):
         return self._error(call, failure.cause)
 
     def _on_request(self, call: Call) -> None:
-        headers = call_headers.get(None)
+        # A handshake or a listing that a call has caused runs in a copy of its context, and is not its own.
+        headers = None if call.phase in ("connect", "list") else call_headers.get(None)
         if headers is not None and call.request_id is not None:
             self._exchanges.headers[call.request_id] = headers
 

@@ -113,6 +113,10 @@ def _network(error: Exception) -> Reading:
     return Reading(MCPConnectionError, "the connection broke" + (f" ({text})" if text else ""))
 
 
+def _not_sendable(error: Exception) -> Reading:
+    return Reading(MCPConnectionError, f"the request cannot be sent: {error}")
+
+
 def _closed(error: Exception) -> Reading:
     return Reading(MCPConnectionError, str(error) or "the server closed the connection")
 
@@ -156,6 +160,7 @@ _READERS: tuple[tuple[type[BaseException], Reader], ...] = (
     (httpx.ProxyError, _connect_error),
     (httpx.UnsupportedProtocol, _bad_url),
     (httpx.InvalidURL, _bad_url),
+    (httpx.LocalProtocolError, _not_sendable),
     (httpx.HTTPError, _network),
     (httpx.StreamError, _network),
     (SessionExpired, _session_expired),

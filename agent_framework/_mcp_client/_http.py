@@ -14,6 +14,7 @@ The HTTP client is wrapped and never changed: it may belong to the user and serv
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
@@ -131,7 +132,6 @@ class GuardedClient(httpx.AsyncClient):
         exchanges: Where the exceptions of failed requests are put, and where requests have headers of their own.
         ambient_headers: Gives the headers of every request that has none of its own: handshake, listings,
             notifications, the listening stream, the farewell.
-        start_soon: Runs something beside what the transport does, for as long as the client is used.
     """
 
     def __init__(
@@ -139,8 +139,6 @@ class GuardedClient(httpx.AsyncClient):
         client: httpx.AsyncClient,
         exchanges: Exchanges,
         ambient_headers: Callable[[], Mapping[str, str]] | None = None,
-        *,
-        start_soon: Callable[..., object],
     ) -> None:
         # The base class is there for its interface only; an explicit transport and environment keep it from building
         # a TLS context and a connection pool that nothing would use.
@@ -148,7 +146,7 @@ class GuardedClient(httpx.AsyncClient):
         self._client = client
         self._exchanges = exchanges
         self._ambient_headers = ambient_headers
-        self._start_soon = start_soon
+        self._deliveries: set[asyncio.Task[None]] = set()
         self._resumable: dict[str, _Exchange] = {}
 
     def build_request(self, method: str, url: Any, **kwargs: Any) -> httpx.Request:
@@ -203,14 +201,24 @@ class GuardedClient(httpx.AsyncClient):
 
     async def _tell(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
         """Have a notification or an answer of ours delivered: the transport sends nothing else until we return."""
-        delivered = anyio.Event()
-        self._start_soon(self._deliver, request, kwargs, delivered)
+        # Not in a task group of anyio: there a task that the end of the loop cancels before its first step complains
+        # that it was never awaited, and a program that is interrupted gets here.
+        delivery = asyncio.create_task(self._deliver(request, **kwargs))
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._deliveries.discard)
         if _INITIALIZED in request.content:
-            with anyio.move_on_after(INITIALIZED_TIMEOUT):
-                await delivered.wait()
+            await asyncio.wait({delivery}, timeout=INITIALIZED_TIMEOUT)
         return httpx.Response(202, request=request)
 
-    async def _deliver(self, request: httpx.Request, kwargs: dict[str, Any], delivered: anyio.Event) -> None:
+    async def drop_deliveries(self) -> None:
+        """End what is still being delivered."""
+        for delivery in self._deliveries:
+            delivery.cancel()
+        if self._deliveries:
+            with anyio.CancelScope(shield=True):  # some turns of the loop
+                await asyncio.wait(self._deliveries)
+
+    async def _deliver(self, request: httpx.Request, **kwargs: Any) -> None:
         """Deliver a notification or an answer of ours. Nobody waits for it, so nobody can be told that it failed."""
         try:
             with anyio.move_on_after(NOTICE_TIMEOUT):
@@ -222,8 +230,6 @@ class GuardedClient(httpx.AsyncClient):
                     logger.debug("A notification was answered with HTTP %d.", response.status_code)
         except Exception as error:  # noqa: BLE001  # as above; the next request finds out what it means
             logger.debug("A notification could not be delivered: %s", type(error).__name__)
-        finally:
-            delivered.set()
 
     async def _say_goodbye(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
         try:
@@ -485,7 +491,16 @@ async def _refusal(response: httpx.Response) -> Exception:
     """Why an HTTP status means that there is no answer."""
     if response.status_code == 404 and _SESSION_ID in response.request.headers:
         return SessionExpired("the server answered HTTP 404 to the session id")
-    return HTTPRefusal(response, await _error_in_body(response))
+    said = await _error_in_body(response)
+    return HTTPRefusal(response, said and _without_header_values(said, response.request.headers))
+
+
+def _without_header_values(said: str, headers: httpx.Headers) -> str:
+    """What a server says in a refusal; some quote the token that they refuse."""
+    words = {word for value in headers.values() for word in value.split()}
+    for word in sorted((word for word in words if len(word) >= 8), key=len, reverse=True):
+        said = said.replace(word, "***")
+    return said
 
 
 async def _error_in_body(response: httpx.Response) -> str | None:
@@ -510,6 +525,9 @@ def _failure(error: Exception) -> Failure:
         return Failure(error, sent=False, fatal=True)
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
         return Failure(error, sent=False, fatal=True)
+    if isinstance(error, httpx.LocalProtocolError):
+        # The text of the original quotes the header's value.
+        return Failure(httpx.LocalProtocolError("a header has a name or a value that HTTP does not allow"), sent=False)
     if isinstance(error, (httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)):
         return Failure(error, sent=False)
     if isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError, AnswerMissing)) or _may_mean_no_session(error):

@@ -10,10 +10,12 @@ the moment of use.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import anyio
 from mcp import types
 from mcp.client import session as client_session
 from mcp.shared.exceptions import McpError
@@ -69,9 +71,33 @@ def make_session(
         **callbacks: What ``ClientSession`` takes besides, by its names.
     """
     timeout = timedelta(seconds=read_timeout) if read_timeout else None
-    return client_session.ClientSession(
+    session = client_session.ClientSession(
         read_stream=read_stream, write_stream=write_stream, read_timeout_seconds=timeout, **callbacks
     )
+    if isinstance(getattr(session, "_response_streams", None), dict):
+        session._response_streams = _ResponseStreams()
+    return session
+
+
+class _ResponseStreams(dict[Any, Any]):
+    """Where a session of SDK 1.x finds who waits for an answer.
+
+    It takes the stream out, lets the event loop turn, and sends. If the waiter is cancelled in that turn, its stream is
+    closed, and the session takes the error for the end of its connection: every other request fails.
+    """
+
+    def pop(self, key: Any, *default: Any) -> Any:
+        stream = super().pop(key, *default)
+        return None if stream is None else _WaiterMayLeave(stream)
+
+
+@dataclass(frozen=True)
+class _WaiterMayLeave:
+    stream: Any
+
+    async def send(self, answer: Any) -> None:
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await self.stream.send(answer)
 
 
 def sampling_with_tools() -> types.SamplingCapability:

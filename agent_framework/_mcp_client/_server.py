@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
+_NO_URL = "<not a URL>"  # what looks like its scheme or its host may be the beginning of a password
+
 COMMAND_LINE_LENGTH = 200
 """How many characters of a command line a message shows."""
 
@@ -44,6 +46,9 @@ def public_url(url: str) -> str:
     """A URL without the parts that can carry secrets: userinfo, query and fragment (RFC 3986, section 3)."""
     try:
         parts = urlsplit(url)
+        parts.port  # noqa: B018  # raises, too
     except ValueError:
-        return "<not a URL>"
+        return _NO_URL
+    if not parts.netloc:
+        return _NO_URL
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -136,12 +136,13 @@ async def streamable_http(
     exchanges = Exchanges()
     # Only a client of our own is closed.
     async with _sdk.make_http_client() if http_client is None else nullcontext(http_client) as client:
-        async with anyio.create_task_group() as notices:
-            guarded = GuardedClient(client, exchanges, ambient_headers, start_soon=notices.start_soon)
+        guarded = GuardedClient(client, exchanges, ambient_headers)
+        try:
             transport = open_transport(url=url, http_client=guarded, terminate_on_close=terminate_on_close)
             async with transport as (read_stream, write_stream, *_):
                 yield read_stream, write_stream, exchanges
-            notices.cancel_scope.cancel()
+        finally:
+            await guarded.drop_deliveries()
 
 
 @asynccontextmanager

@@ -23,9 +23,10 @@ from typing import Any
 MEGABYTE = 1024 * 1024
 SECRET = "PEER_SECRET"
 NAMES = (
-    "echo hang exit segfault grandchild daemon close_stdout close_stdin flood_stderr large twice foreign cancels "
-    "whisper latin1 freeze pid huge_stderr_line"
-).split()
+    *("echo", "hang", "pid", "large", "twice", "foreign", "cancels", "latin1", "freeze"),
+    *("exit", "segfault", "grandchild", "daemon", "close_stdout", "close_stdin"),
+    *("whisper", "flood_stderr", "huge_stderr_line"),
+)
 
 
 def write(text: str | bytes) -> None:
@@ -56,9 +57,9 @@ def said(id: Any, text: str) -> None:
     reply(id, {"content": [{"type": "text", "text": text}], "isError": False})
 
 
-def run_tool(id: Any, name: str, arguments: dict[str, Any]) -> None:
+def run_tool(id: Any, name: str, arguments: dict[str, Any]) -> None:  # noqa: C901  # a list of habits
     if name == "hang":
-        return
+        return None
     if name == "exit":
         complain("out of tokens\n")
         os._exit(int(arguments.get("code", 4)))
@@ -66,7 +67,7 @@ def run_tool(id: Any, name: str, arguments: dict[str, Any]) -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
     if name in ("grandchild", "daemon"):
         # The daemon leaves the session and so the process group; both hold our pipes for a minute.
-        child = subprocess.Popen(  # noqa: S603
+        child = subprocess.Popen(
             [sys.executable, "-SEc", "import time; time.sleep(60)"], start_new_session=name == "daemon"
         )
         if arguments.get("leave"):
