@@ -9,15 +9,20 @@ close, or after some milliseconds, to hit what takes time.
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 TRANSPORTS = ("stdio", "json", "events", "websocket")
 
-ACTIONS = {"call": 12, "connect": 3, "list": 2, "close": 2, "reset": 1, "within": 1, "prompt": 1, "prompts": 1}
+ACTIONS = {"call": 16, "connect": 4, "list": 2, "close": 1, "reset": 1, "within": 1, "prompt": 1, "prompts": 1}
+FIRST_ACTIONS = {**ACTIONS, "connect": 60}
 CALLS = {"work": 12, "fail": 1, "hang": 2, "die": 1, "cut": 1, "change": 2, "babble": 1}
 HTTP_CALLS = {**CALLS, "refuse": 1, "page": 1, "forget": 1}
 FAULTS = {"kill": 3, "freeze": 2, "slow": 2, "rude": 1, "doomed": 1}
-WAYS_TO_GIVE_UP = {None: 12, "cancel": 4, "wait_for": 1, "move_on": 1}
+WAYS_TO_GIVE_UP: dict[str | None, int] = {None: 12, "cancel": 4, "wait_for": 1, "move_on": 1}
 
 
 @dataclass(frozen=True)
@@ -82,11 +87,11 @@ def make_plan(transport: str, seed: int, number: int) -> Plan:
     dice = random.Random(f"{transport}/{seed}/{number}")
     tools = [_settings(dice) for _ in range(dice.choice((1, 1, 2)))]
     workers: list[list[Step]] = []
-    for worker in range(dice.randint(1, 6)):
+    for worker in range(dice.choice((1, 2, 3, 4, 6, 6, 12, 24))):
         prefix = f"{transport}/{seed}/{number}/{worker}"
-        count = dice.randint(1, 6)
-        workers.append([_step(dice, transport, len(tools), f"{prefix}/{step}") for step in range(count)])
-    faults = [_fault(dice) for _ in range(dice.choice((0, 1, 1, 2, 3)))]
+        count = dice.randint(1, 12)
+        workers.append([_step(dice, transport, len(tools), f"{prefix}/{step}", step == 0) for step in range(count)])
+    faults = [_fault(dice) for _ in range(dice.choice((0, 1, 2, 3, 5)))]
     return Plan(transport, seed, number, tools, workers, faults, abandon=dice.random() < 0.1)
 
 
@@ -99,15 +104,15 @@ def _settings(dice: random.Random) -> Settings:
     )
 
 
-def _step(dice: random.Random, transport: str, tools: int, identity: str) -> Step:
+def _step(dice: random.Random, transport: str, tools: int, identity: str, is_first: bool) -> Step:
     call = _pick(dice, HTTP_CALLS if transport in ("json", "events") else CALLS)
     give_up = _pick(dice, WAYS_TO_GIVE_UP)
     if call == "hang" and give_up is None:
         give_up = "cancel"
     return Step(
-        pause=dice.choice((0.0, 0.0, dice.uniform(0, 0.05))),
+        pause=dice.choice((0.0, 0.0, dice.uniform(0, 0.05), dice.uniform(0, 0.2))),
         tool=dice.randrange(tools),
-        action=_pick(dice, ACTIONS),
+        action=_pick(dice, FIRST_ACTIONS if is_first else ACTIONS),
         call=call,
         identity=identity,
         seconds=dice.choice((0.0, 0.0, dice.uniform(0, 0.1))),
@@ -118,8 +123,9 @@ def _step(dice: random.Random, transport: str, tools: int, identity: str) -> Ste
 
 
 def _fault(dice: random.Random) -> Fault:
-    return Fault(dice.uniform(0, 0.3), _pick(dice, FAULTS), dice.choice((0.0, dice.uniform(0, 0.3), dice.uniform(0, 1.5))))
+    lasts = dice.choice((0.0, dice.uniform(0, 0.3), dice.uniform(0, 0.3), dice.uniform(0, 1.5)))
+    return Fault(dice.uniform(0, 0.2), _pick(dice, FAULTS), lasts)
 
 
-def _pick(dice: random.Random, weights: dict) -> object:  # type: ignore[type-arg]
+def _pick(dice: random.Random, weights: Mapping[T, int]) -> T:
     return dice.choices(list(weights), list(weights.values()))[0]

@@ -8,7 +8,7 @@
 
 Whatever a tool is going to do, it first appends a line to FOLDER/ledger: "ran ID". So the ledger tells the truth also
 about a server that dies in the middle. "overlap NAME" there means that two servers over stdio ran at once, and
-"bare TOOL" that a call came without its id.
+"bare TOOL" that a call came without its id. Over stdio it begins with "started PID".
 
 Files in FOLDER make it misbehave for as long as they are there: `slow` holds up handshakes and listings, `rude` answers
 handshakes with an error, `doomed` ends the process in the handshake.
@@ -246,6 +246,7 @@ def serve_stdio(desk: Desk, name: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         desk.note(f"overlap {name}")
+    desk.note(f"started {os.getpid()}")
     asyncio.run(_serve_stdio(desk))
 
 
@@ -261,7 +262,8 @@ async def _serve_stdio(desk: Desk) -> None:
 
     def finish(task: asyncio.Task[Any]) -> None:
         if isinstance(task.exception(), Cut):
-            os.close(1)
+            with contextlib.suppress(OSError):  # another call may have done so
+                os.close(1)
         else:
             _print(json.dumps(task.result()))
 
