@@ -166,6 +166,7 @@ class ServerProcess:
             self._transport.close()
             with anyio.move_on_after(REAP_TIMEOUT, shield=True):
                 await self._protocol.closed.wait()
+                await self._input_closed()
 
     async def _ask_to_leave(self) -> None:
         assert self._protocol.stdin is not None
@@ -176,6 +177,12 @@ class ServerProcess:
         self._signal_group(signal.SIGTERM)
         with anyio.move_on_after(TERMINATE_GRACE):
             await self._protocol.exited.wait()
+
+    async def _input_closed(self) -> None:
+        """Take the error of an input that broke with data in it, about which asyncio would complain before 3.12."""
+        assert self._protocol.stdin is not None
+        with contextlib.suppress(OSError):
+            await self._protocol.stdin.wait_closed()
 
     def _signal_group(self, number: int) -> None:
         # The group outlives its leader for as long as it has members, so this reaches what the server left behind.

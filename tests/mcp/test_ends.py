@@ -40,9 +40,10 @@ def stdio_tool(*arguments: str, **options: Any) -> MCPStdioTool:
 # Whole programs ...
 
 PROGRAM = f"""
-import asyncio, gc, os, sys
+import asyncio, gc, os, signal, sys
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell makes what it runs in the background ignore it
 URL, HOW = sys.argv[1:]
 http = MCPStreamableHTTPTool("http", URL)
 stdio = MCPStdioTool("stdio", sys.executable, args=["-SE", {PEER!r}, *(["deaf"] if HOW == "error" else [])])
@@ -105,11 +106,24 @@ def run_program(server: HttpServer, how: str, interrupt: Callable[[], object] | 
             first = process.stdout.readline() if how != "forget" else ""
             if interrupt is not None:
                 interrupt()
+                await_idleness(process.pid)
                 process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=20)
         finally:
             process.kill()
     return process.returncode, first + out, err
+
+
+def await_idleness(pid: int) -> None:
+    """Waits until a program waits: before Python 3.11 its SIGINT is raised in whatever code it is just running."""
+    deadline, quiet, before = time.monotonic() + BOUND, 0, ""
+    while quiet < 3:
+        assert time.monotonic() < deadline, f"the program {pid} is never idle"
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        now = " ".join([fields[0], *fields[11:13]])  # its state and its processor times
+        quiet = quiet + 1 if now == before and fields[0] == "S" else 0
+        before = now
+        time.sleep(0.01)
 
 
 def await_death(pid: int) -> None:
