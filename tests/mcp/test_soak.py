@@ -92,6 +92,7 @@ BROKEN_PROMISES = {
 
 @pytest.mark.parametrize("action", BROKEN_PROMISES)
 async def test_a_step_that_breaks_a_promise_is_counted(action: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("soak_round.COUNTS_CANCELLATIONS", True)
     monkeypatch.setattr("soak_round.STEP_BOUND", 0.1)
     monkeypatch.setattr("soak_round.TASK_BOUND", 0.1)
     before = asyncio.all_tasks()
