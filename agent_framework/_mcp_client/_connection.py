@@ -229,11 +229,15 @@ class Connection(Link):
     def _on_owner_done(self, owner: asyncio.Task[BaseException | None]) -> None:
         self._end(OwnerCancelled() if owner.cancelled() else owner.exception() or owner.result())
 
+    async def _await_predecessors(self) -> None:
+        """Wait for the end of what was there before. One that is draining ends by itself, and so it is kept."""
+        while self._predecessor is not None and not self._predecessor.is_draining:
+            await self._predecessor._close_alone()
+            self._predecessor = self._predecessor._predecessor
+
     async def _hold(self, scope: anyio.CancelScope) -> None:
         scope.deadline = anyio.current_time() + self._connect_timeout
-        if self._predecessor is not None and not self._predecessor.is_draining:
-            await self._predecessor.close()
-            self._predecessor = None
+        await self._await_predecessors()
         try:
             async with self._open_transport() as streams:
                 with self._inside(scope):
@@ -399,12 +403,14 @@ class Connection(Link):
 
     async def close(self) -> None:
         """Close the connection and wait until nothing is left of it. Any task may do so, at any time, repeatedly."""
-        if self.loop.is_closed():
-            return
-        self._require_own_loop()
-        await self._take_down()
+        await self._close_alone()
         if self._predecessor is not None:
             await self._predecessor.close()
+
+    async def _close_alone(self) -> None:
+        if not self.loop.is_closed():
+            self._require_own_loop()
+            await self._take_down()
 
     async def _take_down(self, cause: BaseException | None = None, *, at_once: bool = False) -> None:
         """End this connection, and wait for it.

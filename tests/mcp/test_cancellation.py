@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
-from fault_servers import BOUND, HttpServer, McpScript, never
+from fault_servers import ANYIO_LOSES_SOCKETS, BOUND, HttpServer, McpScript, never
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import MCPTool
@@ -201,6 +201,7 @@ async def test_a_cancelled_owner_cancels_nobody_else() -> None:
         await tool.close()
 
 
+@pytest.mark.skipif(ANYIO_LOSES_SOCKETS, reason="anyio before 4.16 loses the socket of a cancelled connect")
 @pytest.mark.parametrize("turns", [0, 1, 2, 5, 20])
 async def test_an_owner_that_is_cancelled_while_dialing_fails_the_dial(turns: int) -> None:
     with HttpServer(never) as server:

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import random
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,13 @@ from typing import Any
 
 import anyio
 import pytest
-from fault_servers import BOUND, HttpServer, McpScript
+from fault_servers import ANYIO_LOSES_SOCKETS, BOUND, HttpServer, McpScript
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import MCPTool
 from agent_framework.exceptions import MCPConnectionError, ToolException
+
+pytestmark = pytest.mark.skipif(ANYIO_LOSES_SOCKETS, reason="anyio before 4.16 loses the socket of a cancelled connect")
 
 HERE = Path(__file__).parent
 PEER = str(HERE / "bad_peer.py")
@@ -360,6 +363,38 @@ async def test_a_call_that_is_cancelled_just_as_its_answer_arrives_costs_no_othe
             assert server.names.count("initialize") == 1
             waiting.cancel()
             await asyncio.wait({waiting})
+
+
+async def test_a_call_on_its_way_survives_a_reconnect_that_is_given_up_and_the_one_after_it() -> None:
+    class Slow(Counting):
+        may_open, may_answer = threading.Event(), threading.Event()
+
+        async def initialize(self, params: dict[str, Any]) -> dict[str, Any]:
+            await asyncio.to_thread(self.may_open.wait, BOUND)
+            return await super().initialize(params)
+
+        async def call_tool(self, params: dict[str, Any]) -> dict[str, Any]:
+            if params["arguments"]["n"] == 0:
+                await asyncio.to_thread(self.may_answer.wait, BOUND)
+            return await super().call_tool(params)
+
+    script = Slow()
+    script.may_open.set()
+    with HttpServer(script) as server:
+        async with MCPStreamableHTTPTool("script", server.url) as tool:
+            slow = asyncio.create_task(tool.call_tool("echo", n=0))
+            await server.arrived("tools/call")
+            script.live_sessions.clear()
+            script.may_open.clear()
+            leaving = asyncio.create_task(call(tool))
+            await server.arrived("initialize", 2)
+            leaving.cancel()
+            await asyncio.wait({leaving})
+            script.may_open.set()
+            await asyncio.wait_for(call(tool), BOUND)
+            assert not slow.done(), slow
+            script.may_answer.set()
+            assert (await asyncio.wait_for(slow, BOUND))[0].text == '{"n": 0}'  # type: ignore[union-attr]
 
 
 async def test_nobody_is_told_of_a_cancelled_handshake_by_a_notification() -> None:
