@@ -90,6 +90,10 @@ class _ResponseStreams(dict[Any, Any]):
         stream = super().pop(key, *default)
         return None if stream is None else _WaiterMayLeave(stream)
 
+    def items(self) -> Any:
+        """All of them now: when a session of SDK 1.24 ends, the waiters that it wakes go out while it iterates."""
+        return list(super().items())
+
 
 @dataclass(frozen=True)
 class _WaiterMayLeave:
