@@ -234,7 +234,7 @@ class BorrowedSession(Link):
             call.sent = False
             self.lose(error)
         elif _sdk.is_session_expired(error):
-            call.sent = False
+            # What transport is behind the session is not known, so this may be the server's word: the call stays sent.
             self.lose(SessionExpired("the server answered HTTP 404 to the session id"))
         elif _says_closed(error) and not self.is_over and not await self._shows_life():
             self.lose(error)

@@ -121,6 +121,7 @@ class Connection(Link):
         self.owner: asyncio.Task[BaseException | None] | None = None
         self._background: TaskGroup | None = None
         self._streams: tuple[Any, ...] = ()
+        self._speaks_for_itself = False
         self._server_requests = ServerRequests(
             handlers or {}, start_soon=self.start_soon, send=self._send_to_server, session=lambda: self.session
         )
@@ -249,6 +250,11 @@ class Connection(Link):
         self._streams = (read_stream, write_stream)
         if more and isinstance(more[0], Exchanges):
             self._exchanges = more[0]
+        else:
+            # The SDK's own HTTP transport, behind an overridden get_mcp_client, yields a third item too. Only from it
+            # can the code for an expired session be the SDK's word. From any other it is the server's, and the call may
+            # have run.
+            self._speaks_for_itself = bool(more)
         self._stage = "session"
         take = self._server_requests.take
         watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage, take)
@@ -443,7 +449,7 @@ class Connection(Link):
     async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
         failure = self._take_failure(call)
         if failure is None:
-            if _sdk.is_session_expired(error):  # from the SDK's own transport, behind an overridden get_mcp_client
+            if self._speaks_for_itself and _sdk.is_session_expired(error):
                 call.sent = False
                 self.retire(SessionExpired("the server answered HTTP 404 to the session id"))
             return await super()._why_unanswered(call, error, late)

@@ -9,11 +9,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fault_servers import BOUND, HttpServer, McpScript
+from fault_servers import BOUND, HttpServer, McpScript, RpcError
 
-from agent_framework import MCPStdioTool
+from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
+from agent_framework.exceptions import MCPServerError
 
 LEDGER_SERVER = str(Path(__file__).with_name("soak_server.py"))
 
@@ -63,3 +65,21 @@ def started(folder: Path) -> list[int]:
     """The process ids that the servers of a folder have noted."""
     lines = (folder / "ledger").read_text().splitlines()
     return [int(line.split()[1]) for line in lines if line.startswith("started ")]
+
+
+@pytest.mark.parametrize("events", [False, True], ids=["json", "events"])
+async def test_a_server_that_uses_the_sdks_own_code_for_a_lost_session_gets_no_call_twice(events: bool) -> None:
+    ran: list[str] = []
+
+    async def run_and_claim_otherwise(params: dict[str, Any]) -> dict[str, Any]:
+        ran.append(params["name"])
+        raise RpcError(32600, "Session terminated")
+
+    script = McpScript(events=events, handlers={"tools/call": run_and_claim_otherwise})
+    with HttpServer(script) as server:
+        async with MCPStreamableHTTPTool("liar", server.url) as tool:
+            with pytest.raises(MCPServerError) as caught:
+                await asyncio.wait_for(tool.call_tool("echo"), BOUND)
+            assert (caught.value.code, caught.value.sent) == (32600, True)
+            assert tool.is_connected
+    assert ran == ["echo"]
