@@ -1,0 +1,605 @@
+# Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
+"""The HTTP client of our own does what the SDK's does: each test runs with the SDK's and with the mended one."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gzip
+import json
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from agent_framework import MCPStreamableHTTPTool
+from agent_framework._mcp_client import _mends, _sdk
+from agent_framework._mcp_client._mends import connections, tls
+from agent_framework.exceptions import ToolException
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fault_servers import BOUND, McpScript, unused_port
+from raw_server import Certificates, Handler, RawServer, read_request, saying
+
+WAYS = {"mended": frozenset[str](), "with one TLS context only": frozenset(["connections"]), "the SDK's": _mends.NAMES}
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(params=WAYS)
+def make_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], httpx.AsyncClient]:
+    """Makes a client as a connection does."""
+    monkeypatch.setattr(_mends, "_RULED_OUT", WAYS[request.param])
+    return _sdk.make_http_client
+
+
+@pytest.fixture
+async def client(make_client: Callable[[], httpx.AsyncClient]) -> AsyncIterator[httpx.AsyncClient]:
+    async with make_client() as client:
+        yield client
+
+
+@pytest.fixture
+async def mended(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+    monkeypatch.setattr(_mends, "_RULED_OUT", frozenset())
+    async with _sdk.make_http_client() as client:
+        yield client
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def poll() -> None:
+        while not condition():
+            await asyncio.sleep(0.01)  # it changes in the server's thread
+
+    await asyncio.wait_for(poll(), BOUND)
+
+
+def test_the_client_is_set_up_as_the_sdks(make_client: Callable[[], httpx.AsyncClient]) -> None:
+    from mcp.shared._httpx_utils import create_mcp_http_client
+
+    ours, theirs = make_client(), create_mcp_http_client()
+    for name in ("timeout", "headers", "cookies", "auth", "max_redirects", "params", "base_url", "trust_env"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert ours.event_hooks == theirs.event_hooks
+
+
+# What comes over the wire ...
+
+ANSWERS: dict[str, Handler] = {
+    "with a length": saying(OK),
+    "in chunks": saying(
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n", b"1\r\nk\r\n", b"0\r\n\r\n"
+    ),
+    "up to the end": saying(b"HTTP/1.1 200 OK\r\n\r\no", b"k", then_close=True),
+    "and goodbye": saying(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok", then_close=True),
+    "HTTP/1.0": saying(b"HTTP/1.0 200 OK\r\n\r\nok", then_close=True),
+    "after an early hint": saying(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", OK),
+    "compressed": saying(
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(gzip.compress(b"ok")),
+        gzip.compress(b"ok"),
+    ),
+    "byte by byte": saying(*[bytes([byte]) for byte in OK]),
+    "with no content": saying(b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "of one large piece": saying(b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n", b"x" * 3_000_000),
+    "with a cookie": saying(b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\ncontent-length: 2\r\n\r\nok"),
+}
+
+FAULTS: dict[str, tuple[Handler, type[Exception]]] = {
+    "nothing": (saying(then_close=True), httpx.RemoteProtocolError),
+    "half a head": (saying(b"HTTP/1.1 200 OK\r\nx", then_close=True), httpx.RemoteProtocolError),
+    "half a body": (saying(OK[:-1], then_close=True), httpx.RemoteProtocolError),
+    "half a chunk": (
+        saying(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", then_close=True),
+        httpx.RemoteProtocolError,
+    ),
+    "another protocol": (saying(b"SSH-2.0-OpenSSH\r\n\r\n", then_close=True), httpx.RemoteProtocolError),
+    "a head without end": (saying(b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 30_000), httpx.RemoteProtocolError),
+    "what is not compressed": (
+        saying(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\nok"),
+        httpx.DecodingError,
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_an_answer_arrives_however_it_is_written(client: httpx.AsyncClient, answer: str) -> None:
+    with RawServer(ANSWERS[answer]) as server:
+        for _ in range(2):
+            response = await client.post(server.url, content=b"hello")
+            assert response.content in (b"ok", b"", b"x" * 3_000_000)
+            assert response.is_success
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_broken_answer_is_the_same_error(client: httpx.AsyncClient, fault: str) -> None:
+    handler, kind = FAULTS[fault]
+    with RawServer(handler) as server:
+        with pytest.raises(kind):
+            await client.post(server.url, content=b"hello")
+        await client.aclose()
+        await until(lambda: server.open == 0)
+
+
+async def test_cookies_come_back(client: httpx.AsyncClient) -> None:
+    seen: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            seen.append(head)
+            writer.write(b"HTTP/1.1 200 OK\r\nset-cookie: node=7; Path=/\r\ncontent-length: 0\r\n\r\n")
+
+    with RawServer(handle) as server:
+        for _ in range(2):
+            await client.get(server.url)
+    assert b"node=7" not in seen[0]
+    assert b"cookie: node=7" in seen[1].lower()
+
+
+async def test_a_large_request_reaches_a_slow_reader(client: httpx.AsyncClient) -> None:
+    got: list[int] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        size = 0
+        while size < 5_000_000:
+            size += len(await reader.read(65536))
+            await asyncio.sleep(0)
+        got.append(size)
+        writer.write(OK)
+
+    with RawServer(handle) as server:
+        assert (await client.post(server.url, content=b"x" * 5_000_000)).text == "ok"
+    assert got == [5_000_000]
+
+
+async def test_an_answer_before_the_request_is_read_is_taken(client: httpx.AsyncClient) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        while await reader.read(65536):
+            pass
+
+    with RawServer(handle) as server:
+        assert (await client.post(server.url, content=b"x" * 5_000_000)).status_code == 413
+
+
+# Connections ...
+
+
+async def test_requests_one_after_the_other_share_a_connection(client: httpx.AsyncClient) -> None:
+    with RawServer(saying(OK)) as server:
+        for _ in range(20):
+            await client.post(server.url, content=b"hello")
+        assert server.connections == 1
+
+
+async def test_a_second_burst_needs_no_new_connections(mended: httpx.AsyncClient) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await read_request(reader) is not None:
+            await asyncio.sleep(0.02)
+            writer.write(OK)
+
+    with RawServer(handle) as server:
+        for _ in range(3):
+            await asyncio.gather(*(mended.post(server.url, content=b"hello") for _ in range(60)))
+        assert server.connections == 60
+
+
+async def test_a_connection_that_the_server_has_closed_is_not_used_again(client: httpx.AsyncClient) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+
+    with RawServer(handle) as server:
+        for count in range(1, 4):
+            assert (await client.post(server.url, content=b"hello")).text == "ok"
+            await until(lambda: server.open == 0)
+            await asyncio.sleep(0.02)  # until the end has come across
+            assert server.connections == count
+
+
+async def test_a_connection_with_something_nobody_asked_for_is_not_used_again(mended: httpx.AsyncClient) -> None:
+    early = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"
+    with RawServer(saying(OK, early)) as server:
+        for _ in range(2):
+            assert (await mended.post(server.url, content=b"hello")).text == "ok"
+            await asyncio.sleep(0.05)  # until it has come across
+        assert server.connections == 2
+
+
+async def test_idle_connections_are_closed_after_a_while(
+    mended: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.05)
+    with RawServer(saying(OK)) as server:
+        await asyncio.gather(*(mended.post(server.url, content=b"hello") for _ in range(3)))
+        await until(lambda: server.open == 0)
+        await mended.post(server.url, content=b"hello")
+        await until(lambda: server.open == 0)
+
+
+async def test_a_response_that_is_not_read_costs_its_connection_and_nothing_else(client: httpx.AsyncClient) -> None:
+    with RawServer(saying(b"HTTP/1.1 200 OK\r\ncontent-length: 3000000\r\n\r\n", b"x" * 3_000_000)) as server:
+        for count in range(1, 4):
+            async with client.stream("POST", server.url, content=b"hello"):
+                assert server.connections == count
+        await until(lambda: server.open == 0)
+
+
+async def test_a_cancelled_request_takes_its_connection_along(client: httpx.AsyncClient) -> None:
+    with RawServer(saying()) as server:
+        request = asyncio.create_task(client.post(server.url, content=b"hello"))
+        await until(lambda: server.open == 1)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await until(lambda: server.open == 0)
+
+
+async def test_closing_the_client_closes_what_is_under_way(mended: httpx.AsyncClient) -> None:
+    with RawServer(saying()) as server:
+        request = asyncio.create_task(mended.post(server.url, content=b"hello"))
+        await until(lambda: server.open == 1)
+        await mended.aclose()
+        with pytest.raises(httpx.HTTPError):
+            await request
+        await until(lambda: server.open == 0)
+
+
+async def test_a_client_makes_no_more_connections_than_httpx_would(mended: httpx.AsyncClient) -> None:
+    limits = httpx.Timeout(BOUND, pool=0.1)
+    with RawServer(saying()) as server:
+        busy = [asyncio.create_task(mended.post(server.url)) for _ in range(connections.MAX_CONNECTIONS)]
+        await until(lambda: server.open == connections.MAX_CONNECTIONS)
+        with pytest.raises(httpx.PoolTimeout):
+            await mended.post(server.url, timeout=limits)
+        for request in busy:
+            request.cancel()
+        await asyncio.wait(busy)
+        with pytest.raises(httpx.ReadTimeout):
+            await mended.post(server.url, timeout=httpx.Timeout(BOUND, read=0.1))
+
+
+# Time limits ...
+
+
+async def test_silence_ends_with_the_read_limit(client: httpx.AsyncClient) -> None:
+    with RawServer(saying()) as server, pytest.raises(httpx.ReadTimeout):
+        await client.post(server.url, content=b"hello", timeout=httpx.Timeout(BOUND, read=0.1))
+
+
+async def test_silence_in_a_body_ends_with_the_read_limit(client: httpx.AsyncClient) -> None:
+    with RawServer(saying(OK[:-1])) as server, pytest.raises(httpx.ReadTimeout):
+        await client.post(server.url, content=b"hello", timeout=httpx.Timeout(BOUND, read=0.1))
+
+
+async def test_a_server_that_reads_nothing_ends_with_the_write_limit(client: httpx.AsyncClient) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    with RawServer(handle) as server, pytest.raises(httpx.WriteTimeout):
+        await client.post(server.url, content=b"x" * 30_000_000, timeout=httpx.Timeout(BOUND, write=0.1))
+
+
+async def test_a_handshake_that_does_not_come_ends_with_the_connect_limit(client: httpx.AsyncClient) -> None:
+    with RawServer(saying()) as server:
+        url = server.url.replace("http:", "https:")
+        with pytest.raises(httpx.ConnectTimeout):
+            await client.post(url, timeout=httpx.Timeout(BOUND, connect=0.1))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+async def test_a_refused_connection_says_so(client: httpx.AsyncClient, host: str) -> None:
+    with pytest.raises(httpx.ConnectError, match="All connection attempts failed"):
+        await client.post(f"http://{host}:{unused_port()}/")
+
+
+# Dialling before the first request ...
+
+
+async def test_the_connection_that_was_dialled_serves_the_first_request(mended: httpx.AsyncClient) -> None:
+    with RawServer(saying(OK)) as server:
+        await connections.dial(mended, server.url)
+        await until(lambda: server.open == 1)
+        for _ in range(2):
+            assert (await mended.post(server.url)).text == "ok"
+        assert server.connections == 1
+
+
+async def test_dialling_in_vain_is_the_error_that_the_request_would_be(
+    mended: httpx.AsyncClient, certificates: Certificates
+) -> None:
+    with pytest.raises(httpx.ConnectError, match="All connection attempts failed") as failure:
+        await connections.dial(mended, f"http://127.0.0.1:{unused_port()}/")
+    assert failure.value.request.method == "POST"
+    with RawServer(saying(OK), certificates.for_server) as server:
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await connections.dial(mended, server.url)
+    mended.timeout = httpx.Timeout(BOUND, connect=0.1)
+    with RawServer(saying()) as server:
+        with pytest.raises(httpx.ConnectTimeout):
+            await connections.dial(mended, server.url.replace("http:", "https:"))
+
+
+async def test_what_is_not_clear_when_dialling_is_left_to_the_request(
+    mended: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def two_addresses(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.1", "127.0.0.2")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
+    url = f"http://server.invalid:{unused_port()}/"
+    await connections.dial(mended, url)
+    with pytest.raises(httpx.ConnectError, match="All connection attempts failed"):
+        await mended.post(url)
+    with pytest.raises(ToolException, match="connection refused"):
+        await MCPStreamableHTTPTool("x", url).connect()
+    await connections.dial(mended, "ftp://server.invalid/")
+
+
+@pytest.mark.parametrize("place", connections._ON_THE_WAY, ids=lambda place: place[1])
+@pytest.mark.parametrize("wrapped", [False, True])
+async def test_nobody_is_dialled_where_requests_may_not_get_that_far(
+    mended: httpx.AsyncClient, place: tuple[type, str], wrapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = getattr(*place)
+
+    def stand_in(*args: Any, **kwargs: Any) -> Any:
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(*place, functools.wraps(original)(stand_in) if wrapped else stand_in)
+    await connections.dial(mended, f"http://127.0.0.1:{unused_port()}/")
+
+
+async def test_nobody_is_dialled_behind_a_proxy(
+    make_client: Callable[[], httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{unused_port()}")
+    async with make_client() as client:
+        await connections.dial(client, f"http://127.0.0.1:{unused_port()}/")
+
+
+async def test_a_tool_works_without_a_network_where_httpcore_is_mocked(
+    make_client: Callable[[], httpx.AsyncClient],
+) -> None:
+    script = McpScript(sessions=False)
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        message = json.loads(request.content)
+        if "id" not in message:
+            return httpx.Response(202)
+        result = await script.handlers[message["method"]](message.get("params") or {})
+        return httpx.Response(200, json={"jsonrpc": "2.0", "id": message["id"], "result": result})
+
+    with respx.mock() as router:
+        router.post("http://server.invalid/mcp").mock(side_effect=answer)
+        async with MCPStreamableHTTPTool("x", "http://server.invalid/mcp") as tool:
+            assert [function.name for function in tool.functions] == ["echo"]
+
+
+# Certificates ...
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(
+    client: httpx.AsyncClient, certificates: Certificates
+) -> None:
+    with RawServer(saying(OK), certificates.for_server) as server:
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            await client.post(server.url)
+
+
+async def test_an_authority_of_the_environment_is_trusted(
+    make_client: Callable[[], httpx.AsyncClient], certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    with RawServer(saying(OK), certificates.for_server) as server:
+        async with make_client() as client:
+            for _ in range(3):
+                assert (await client.post(server.url, content=b"hello")).text == "ok"
+        assert server.connections == 1
+
+
+async def test_a_folder_of_authorities_is_trusted(
+    make_client: Callable[[], httpx.AsyncClient],
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "authorities"
+    folder.mkdir()
+    # OpenSSL finds a certificate by the hash of its subject; this is the one of CN=authority.
+    (folder / f"{_subject_hash(certificates.authority)}.0").write_bytes(certificates.authority.read_bytes())
+    monkeypatch.setenv("SSL_CERT_DIR", str(folder))
+    with RawServer(saying(OK), certificates.for_server) as server:
+        async with make_client() as client:
+            assert (await client.post(server.url)).text == "ok"
+
+
+def _subject_hash(certificate: Path) -> str:
+    """OpenSSL's name for a certificate in a folder: a hash of its subject in canonical form."""
+    import hashlib
+
+    from cryptography import x509
+
+    subject = x509.load_pem_x509_certificate(certificate.read_bytes()).subject
+    name = next(iter(subject)).value.encode()
+    value = b"\x0c" + bytes([len(name)]) + name
+    kind = b"\x06\x03\x55\x04\x03"
+    pair = b"\x30" + bytes([len(kind + value)]) + kind + value
+    digest = hashlib.sha1(b"\x31" + bytes([len(pair)]) + pair).digest()
+    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+
+
+async def test_a_certificate_for_another_host_is_refused(
+    make_client: Callable[[], httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificates = Certificates(tmp_path, host="127.0.0.2")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    with RawServer(saying(OK), certificates.for_server) as server:
+        async with make_client() as client:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.post(server.url)
+
+
+async def test_new_clients_see_new_certificates(
+    make_client: Callable[[], httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder in ("old", "new"):
+        (tmp_path / folder).mkdir()
+    old, new = Certificates(tmp_path / "old"), Certificates(tmp_path / "new")
+    bundle = tmp_path / "bundle.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    for certificates in (old, new):
+        bundle.write_bytes(certificates.authority.read_bytes() + b"\n" * (certificates is new))
+        with RawServer(saying(OK), certificates.for_server) as server:
+            async with make_client() as client:
+                assert (await client.post(server.url)).text == "ok"
+
+
+async def test_all_connections_share_one_context_and_plain_ones_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[ssl.SSLContext] = []
+
+    def build() -> ssl.SSLContext:
+        built.append(ssl.create_default_context())
+        return built[-1]
+
+    monkeypatch.setattr(tls, "_built", {})
+    monkeypatch.setattr(tls.httpx, "create_ssl_context", lambda verify=None, **_: verify or build())
+    monkeypatch.setattr(_mends, "_RULED_OUT", frozenset())
+    with RawServer(saying(OK)) as server:
+        for _ in range(3):
+            async with _sdk.make_http_client() as client:
+                await client.post(server.url)
+        assert built == []
+    contexts = {id(tls.shared_context()) for _ in range(3)}
+    assert contexts == {id(built[0])}
+
+
+# Proxies ...
+
+
+@pytest.fixture
+def proxy() -> Iterator[tuple[RawServer, list[str]]]:
+    """A proxy that answers plain requests itself and connects tunnels."""
+    lines: list[str] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (request := await read_request(reader)) is not None:
+            lines.append(request[0])
+            if not request[0].startswith("CONNECT"):
+                writer.write(OK)
+                continue
+            host, _, port = request[0].split()[1].rpartition(":")
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            pipes = [asyncio.ensure_future(copy(reader, far_writer)), asyncio.ensure_future(copy(far_reader, writer))]
+            try:
+                await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pipe in pipes:
+                    pipe.cancel()
+                far_writer.close()
+            return
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    with RawServer(handle) as server:
+        yield server, lines
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+async def test_a_proxy_of_the_environment_is_used(
+    make_client: Callable[[], httpx.AsyncClient],
+    proxy: tuple[RawServer, list[str]],
+    variable: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, lines = proxy
+    monkeypatch.setenv(variable, server.url)
+    async with make_client() as client:
+        assert (await client.post("http://server.invalid/mcp", content=b"hello")).text == "ok"
+    assert lines == ["POST http://server.invalid/mcp HTTP/1.1"]
+
+
+async def test_a_host_that_needs_no_proxy_gets_none(
+    make_client: Callable[[], httpx.AsyncClient],
+    proxy: tuple[RawServer, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy[0].url)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with RawServer(saying(OK)) as server:
+        async with make_client() as client:
+            assert (await client.post(server.url, content=b"hello")).text == "ok"
+        assert server.connections == 1
+    assert proxy[1] == []
+
+
+async def test_tls_goes_through_a_tunnel_and_is_verified_there(
+    make_client: Callable[[], httpx.AsyncClient],
+    proxy: tuple[RawServer, list[str]],
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy[0].url)
+    with RawServer(saying(OK), certificates.for_server) as server:
+        async with make_client() as client:
+            with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                await client.post(server.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+        async with make_client() as client:
+            assert (await client.post(server.url)).text == "ok"
+    assert [line.split()[0] for line in proxy[1]] == ["CONNECT", "CONNECT"]
+
+
+# Those who reach into httpx ...
+
+
+async def test_what_stands_in_for_httpcore_still_does(make_client: Callable[[], httpx.AsyncClient]) -> None:
+    with respx.mock() as router:
+        router.post("http://server.invalid/mcp").respond(text="mocked")
+        async with make_client() as client:
+            assert (await client.post("http://server.invalid/mcp")).text == "mocked"
+
+
+async def test_what_instruments_the_transport_of_httpx_still_sees_requests(
+    make_client: Callable[[], httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    original = httpx.AsyncHTTPTransport.handle_async_request
+
+    async def instrumented(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        seen.append(request.method)
+        return await original(self, request)
+
+    monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", instrumented)
+    with RawServer(saying(OK)) as server:
+        async with make_client() as client:
+            await client.post(server.url)
+    assert seen == ["POST"]
+
+
+async def test_an_httpx_that_looks_different_inside_is_left_alone() -> None:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, text="other"))) as client:
+        connections.connect_directly(client, tls.shared_context)
+        assert (await client.get("http://server.invalid/")).text == "other"
