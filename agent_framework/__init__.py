@@ -20,7 +20,7 @@ from ._compaction import (
     SUMMARY_OF_MESSAGE_IDS_KEY, CharacterEstimatorTokenizer, CompactionStrategy, TokenizerProtocol,
 )
 from ._feature_stage import ExperimentalFeature, ReleaseCandidateFeature
-from ._mcp import MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool
+from ._mcp import MCPStateChange, MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool
 from ._middleware import (
     AgentContext, AgentMiddleware, AgentMiddlewareLayer, AgentMiddlewareTypes, ChatAndFunctionMiddlewareTypes,
     ChatContext, ChatMiddleware, ChatMiddlewareLayer, ChatMiddlewareTypes, FunctionInvocationContext,
@@ -62,7 +62,7 @@ __all__ = [
     "EmbeddingInputT", "EmbeddingT", "ExperimentalFeature", "FinalT", "FinishReason", "FinishReasonLiteral",
     "FunctionInvocationConfiguration", "FunctionInvocationContext", "FunctionInvocationLayer", "FunctionMiddleware",
     "FunctionMiddlewareTypes", "FunctionTool", "GeneratedEmbeddings", "HistoryProvider", "InMemoryHistoryProvider",
-    "MCPStdioTool", "MCPStreamableHTTPTool", "MCPWebsocketTool", "Message", "MiddlewareException",
+    "MCPStateChange", "MCPStdioTool", "MCPStreamableHTTPTool", "MCPWebsocketTool", "Message", "MiddlewareException",
     "MiddlewareTermination", "MiddlewareType", "MiddlewareTypes", "OuterFinalT", "OuterUpdateT", "RawAgent",
     "ReleaseCandidateFeature", "ResponseStream", "Role", "RoleLiteral", "SecretString", "SessionContext",
     "SupportsAgentRun", "SupportsChatGetResponse", "SupportsCodeInterpreterTool", "SupportsFileSearchTool",

@@ -21,7 +21,7 @@ from ._concurrency import closing_stream
 from ._function_tool import append_unique_tools, is_mcp_tool
 from ._function_tool import get_tool_name as _get_tool_name
 from ._middleware import AgentMiddlewareLayer, FunctionInvocationContext
-from ._open_tools import append_open_tools, keep_open
+from ._open_tools import OpenTools
 from ._serialization import SerializationMixin
 from ._sessions import (
     AgentSession,
@@ -341,27 +341,23 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
         self.default_options: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
         self.default_options["tools"] = append_unique_tools([], plain_tools)
         self._async_exit_stack = AsyncExitStack()
-        self._held: set[MCPTool] = set()
-        self._entered = False
+        self._open_tools: OpenTools | None = None
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            held: set[MCPTool] = set()
             if isinstance(self.client, AbstractAsyncContextManager):
                 await stack.enter_async_context(self.client)
-            for tool in self.mcp_tools:
-                await keep_open(tool, stack, held)
+            open_tools = await stack.enter_async_context(OpenTools())
+            await open_tools.keep(self.mcp_tools)
             # Only now: what fails above is undone by the stack of this block.
             self._async_exit_stack.push_async_exit(stack.pop_all())
-        self._held |= held
-        self._entered = True
+        self._open_tools = open_tools
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
     ) -> None:
-        self._entered = False
-        self._held.clear()
+        self._open_tools = None
         await self._async_exit_stack.__aexit__(exc_type, exc_val, exc_tb)
 
     def run(
@@ -522,9 +518,11 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
             ValueError: Two different tools have the same name.
         """
         # An agent in `async with` keeps what its runs open; otherwise the run itself closes it.
-        stack, held = (self._async_exit_stack, self._held) if self._entered else (own_stack, set[Any]())
+        open_tools = self._open_tools
+        if open_tools is None:
+            open_tools = await own_stack.enter_async_context(OpenTools())
         tools: list[Any] = list(self.default_options.get("tools") or ())
-        return await append_open_tools(tools, normalize_tools([*run_tools, *self.mcp_tools]), stack, held)
+        return await open_tools.append(tools, normalize_tools([*run_tools, *self.mcp_tools]))
 
 
 class Agent(AgentMiddlewareLayer, AgentTelemetryLayer, RawAgent[OptionsCoT], Generic[OptionsCoT]):

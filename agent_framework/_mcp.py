@@ -20,16 +20,30 @@ import asyncio
 import inspect
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Union, cast
 
 from opentelemetry import propagate
 
-from ._mcp_client import _arguments, _naming
-from ._mcp_client._context import call_headers, run_values
-from ._mcp_client._exceptions import MCPConnectionError, MCPError, MCPProtocolError, MCPToolError
+from ._mcp_client import _arguments, _naming, _results
+from ._mcp_client._context import call_headers, run_arguments, run_values
+from ._mcp_client._exceptions import (
+    MCPAuthenticationError,
+    MCPConnectionError,
+    MCPError,
+    MCPProtocolError,
+    MCPServerError,
+    MCPTimeoutError,
+    MCPToolError,
+)
+from ._mcp_client._identity import InUse, SessionIdentity
+from ._mcp_client._optional import Absence, is_absence
+from ._mcp_client._outage import Outage
+from ._mcp_client._results import HOST_PAYLOAD_KEY, HOST_PAYLOAD_SIZE, ToolResultContent
 from ._mcp_client._sampling import (
     SAMPLING_MAX_REQUESTS,
     SAMPLING_MAX_TOKENS,
@@ -44,6 +58,8 @@ from ._mcp_client._sampling import (
 )
 from ._mcp_client._server import Server, public_url
 from ._mcp_client._state import State
+from ._mcp_client._state import StateChange as MCPStateChange
+from ._mcp_client._tasks import MCPTaskOptions, TaskCalls, is_required
 from ._tools import FunctionTool
 from .exceptions import ToolException, ToolExecutionException
 
@@ -54,12 +70,34 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._clients import SupportsChatGetResponse
+    from ._mcp_client._disclosure import Disclosure
     from ._mcp_client._link import Link
     from ._middleware import FunctionInvocationContext
     from ._types import Content, Message
 
+# The exceptions have this address in every package that takes this layer in, whatever its own modules show.
+__all__ = [
+    "MCPAuthenticationError",
+    "MCPConnectionError",
+    "MCPError",
+    "MCPProtocolError",
+    "MCPServerError",
+    "MCPSpecificApproval",
+    "MCPStateChange",
+    "MCPStdioTool",
+    "MCPStreamableHTTPTool",
+    "MCPTaskOptions",
+    "MCPTimeoutError",
+    "MCPTool",
+    "MCPToolError",
+    "MCPWebsocketTool",
+]
+
 T = TypeVar("T")
 P = TypeVar("P")
+
+SamplingApprovalCallback = SamplingApproval
+MCPToolResultContentMode = ToolResultContent
 
 ArgumentNames = Union[str, Iterable[str], Mapping[str, Union[str, Iterable[str]]]]  # noqa: UP007  # evaluated on 3.10
 ProgressCallback = Callable[[str, float, Union[float, None], Union[str, None]], Any]  # noqa: UP007  # as above
@@ -88,6 +126,7 @@ MCP_DEFAULT_SSE_READ_TIMEOUT = 300
 _MCP_REMOTE_NAME_KEY = "_mcp_remote_name"
 _MCP_NORMALIZED_NAME_KEY = "_mcp_normalized_name"
 _MCP_KIND_KEY = "_mcp_kind"
+_MCP_TOOL_RESULT_HOST_PAYLOAD_KEY = HOST_PAYLOAD_KEY
 _ORDER: dict[str | None, int] = {"tools": 0, "prompts": 1}
 
 _mcp_call_headers = call_headers
@@ -157,10 +196,26 @@ class MCPTool:
         sampling_max_requests: How many sampling requests the server may make in one session; None for no limit.
         elicitation_callback: Asks the person when the server wants to know something; without one, it is refused.
         roots: The paths or ``file:`` URIs that the server is told to work in, or a function that returns them.
+        task_options: How tools are called that the server runs as tasks.
+        use_progressive_disclosure: Whether models see three loaders instead of all functions, and load what they need.
+        always_load: The functions that they see from the beginning all the same, by exposed or remote name.
+        max_host_payload_size_bytes: How large a result may be, as JSON, for a host to carry it whole beside what the
+            model reads; None for no limit. Hosts before agent-framework-core 1.18 carry none.
+        tool_result_content: Which part of a result models read: ``both``, or of content and structured content the
+            ``..._first`` that is there, or the ``..._only``.
+        ping_interval: How long the server may be silent while calls wait, in seconds. Then it is pinged, and if it is
+            silent for as long again, the connection counts as lost and the calls end. None never pings: a server that
+            works on one thing at a time cannot answer meanwhile.
+        on_state_change: Called with an ``MCPStateChange`` whenever a connection of this tool changes its state, in the
+            event loop, in the middle of the change: it must be quick, and must not be a coroutine function.
+        optional: Whether whoever enters the tool, an agent for one, goes on without it when its server is away. That is
+            logged once, the tool has no functions meanwhile, and the server is tried again each time the tool is
+            entered, so at each run of an agent. ``connect()`` is strict in any case.
 
     Raises:
-        ValueError: A time or a limit is negative, or a root has another scheme than ``file``.
-        TypeError: A root is neither a path nor a URI.
+        ValueError: A time or a limit is negative, a root has another scheme than ``file``, or a mode does not exist.
+        NotImplementedError: The host lacks what ``use_progressive_disclosure`` needs.
+        TypeError: A root is neither a path nor a URI, or ``on_state_change`` is a coroutine function.
     """
 
     def __init__(
@@ -187,9 +242,21 @@ class MCPTool:
         sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
         elicitation_callback: ElicitationCallback | None = None,
         roots: Roots | None = None,
+        task_options: MCPTaskOptions | None = None,
+        use_progressive_disclosure: bool = False,
+        always_load: Collection[str] | None = None,
+        max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
+        tool_result_content: MCPToolResultContentMode = "both",
+        ping_interval: float | None = None,
+        on_state_change: Callable[[MCPStateChange], None] | None = None,
+        optional: bool = False,
     ) -> None:
         _require_seconds("request_timeout", request_timeout)
         _require_seconds("connect_timeout", connect_timeout)
+        if ping_interval is not None and not ping_interval > 0:
+            raise ValueError(f"ping_interval must be a positive number of seconds, or None, not {ping_interval!r}.")
+        if inspect.iscoroutinefunction(on_state_change):
+            raise TypeError("on_state_change is called in the middle of a change and cannot be a coroutine function.")
         self.name = name
         self.description = description or ""
         self.approval_mode = approval_mode
@@ -211,6 +278,17 @@ class MCPTool:
         self.sampling_max_requests = sampling_max_requests
         self.elicitation_callback = elicitation_callback
         self.roots = roots
+        self.task_options = task_options or MCPTaskOptions()
+        options = _results.checked(tool_result_content, max_host_payload_size_bytes)
+        self.tool_result_content, self.max_host_payload_size_bytes = options
+        self.use_progressive_disclosure, self.always_load = use_progressive_disclosure, always_load
+        self._disclosure = self._make_disclosure()
+        self._function_load_callback: Callable[[FunctionTool, Any], None] | None = None
+        self.ping_interval = ping_interval
+        self.on_state_change = on_state_change
+        self.optional = optional
+        self._absence = Absence()
+        self._outage = Outage()
         self._sampling = Sampling()
         self._extra_arguments = _arguments.by_tool(additional_tool_argument_names)
         self._functions: list[FunctionTool] = []
@@ -219,6 +297,8 @@ class MCPTool:
         self._stale: set[str] = set()
         self._reloading_on: Link | None = None
         self._link: Link | None = None
+        self._listed_on: Link | None = None  # the connection that brought the catalogue
+        self._unwanted: Link | None = None  # what close() was called on: no call opens another one in its place
         self._closings = 0
         self.session = session
 
@@ -309,6 +389,7 @@ class MCPTool:
             # Listing has shown that the connection was gone. Somebody else may have replaced it meanwhile.
             successor = self._link if self._link is not None and self._link is not link else self._replace(link)
             await successor.open(finish)
+        self._note_presence()
 
     def _replace(self, link: Link | None) -> Link:
         """A new connection in the place of one that is over. No await: whoever comes next finds it and joins it."""
@@ -330,6 +411,9 @@ class MCPTool:
             await _loading.load()
         except ModuleNotFoundError as error:
             raise ToolException(f"MCP support requires `mcp`. Install it with `pip install mcp`. ({error})") from error
+        self._require_not_closed_since(closings)
+
+    def _require_not_closed_since(self, closings: int) -> None:
         if self._closings != closings:
             sentence = f"Failed to connect to MCP server: {self._server}: the connection was closed."
             raise MCPConnectionError(sentence, server=str(self._server), phase="connect", sent=False)
@@ -345,8 +429,21 @@ class MCPTool:
             connect_timeout=self.connect_timeout or CONNECT_TIMEOUT,
             request_timeout=self.request_timeout or None,
             handlers=self._request_handlers,
+            ping_interval=self.ping_interval,
+            on_change=self._note_change,
             predecessor=predecessor if isinstance(predecessor, Connection) else None,
         )
+
+    def _note_change(self, change: MCPStateChange) -> None:
+        if change.after == State.READY.value:
+            self._outage.note_return()
+        elif change.before == State.CONNECTING.value and change.error is not None:
+            self._outage.note_failure(time.monotonic(), unanswered=isinstance(change.error, MCPTimeoutError))
+        if self.on_state_change is not None:
+            try:
+                self.on_state_change(change)
+            except Exception:  # the user's own code, which must not end the connection
+                logger.exception("The on_state_change of MCP server %s failed.", self._server)
 
     def _make_session(self, read_stream: Any, write_stream: Any) -> AbstractAsyncContextManager[Any]:
         from ._mcp_client import _sdk
@@ -385,24 +482,43 @@ class MCPTool:
         Calls in flight get an ``MCPConnectionError``. What the server listed stays listed. Takes a few seconds at most.
         """
         self._closings += 1
+        self._unwanted = self._link
         if self._link is not None:
             await self._link.close()
+        await self._absence.give_up()
 
     async def __aenter__(self) -> Self:
-        """Connect.
+        """Connect; without success too, if the tool is ``optional`` and its server is away.
 
         Raises:
             ToolException: See :meth:`connect`; nothing is left behind.
         """
         try:
-            await self.connect()
-        except ToolException:
-            await self.close()
-            raise
+            await self._connect_on_entering()
+        except ToolException as error:
+            if not (self.optional and is_absence(error)):
+                await self.close()
+                raise
+            if not self._absence.is_redialling:
+                await self.close()
+                self._unwanted = None  # it is away, and a call may find that it is back
+            self._absence.announce(self._server, error)
         except Exception as error:  # a subclass may connect in a way of its own and raise what it likes
             await self.close()
             raise ToolExecutionException("Failed to enter context manager.") from error
+        else:
+            self._note_presence()  # here too, for a subclass that connects in a way of its own
         return self
+
+    async def _connect_on_entering(self) -> None:
+        if self.optional:
+            await self._absence.connect(self.connect, self._server, self.connect_timeout or MCP_DEFAULT_TIMEOUT)
+        else:
+            await self.connect()
+
+    def _note_presence(self) -> None:
+        if self._absence.announced:
+            self._absence.end(self._server)
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
@@ -414,6 +530,9 @@ class MCPTool:
         """
         raise ToolException(f"{type(self).__name__} has no transport; use a subclass, or pass a session.")
 
+    async def _prepare_for_run(self, kwargs: Mapping[str, Any]) -> None:
+        """Take note of a run's values before it begins; hosts from agent-framework-core 1.19 on call this."""
+
     def _open_transport(self) -> AbstractAsyncContextManager[Any]:
         """What the connection enters: the transports' own, unless somebody has overridden ``get_mcp_client``."""
         return self.get_mcp_client()
@@ -422,7 +541,25 @@ class MCPTool:
 
     @property
     def functions(self) -> list[FunctionTool]:
-        """What the server offers and ``allowed_tools`` lets through."""
+        """What the server offers and ``allowed_tools`` lets through; nothing while an optional server is away."""
+        if self._absence.announced and not self.is_connected:
+            return []
+        return self._offered if self._disclosure is None else self._disclosure.functions()
+
+    def _make_disclosure(self) -> Disclosure | None:
+        if not self.use_progressive_disclosure:
+            return None
+        if not self.load_tools_flag:
+            raise ValueError("use_progressive_disclosure needs load_tools.")
+        from ._mcp_client import _disclosure
+
+        _disclosure.check_host()
+        return _disclosure.Disclosure(
+            lambda: self._offered, lambda: self.tool_name_prefix, self.always_load or (), _remote_name
+        )
+
+    @property
+    def _offered(self) -> list[FunctionTool]:
         return [
             function
             for function in self._functions
@@ -462,6 +599,7 @@ class MCPTool:
             if wanted and _offers(link, kind):
                 await self._load_on(link, kind)
         self._catalogue_version += 1
+        self._listed_on = link
         await self._send_log_level(link)
 
     async def _load_on(self, link: Link, kind: str) -> None:
@@ -470,7 +608,11 @@ class MCPTool:
         timeout = self.request_timeout or MCP_DEFAULT_TIMEOUT
         entries = await _listing.list_all(link, kind, timeout=timeout, setting="request_timeout")
         make = self._tool_function if kind == "tools" else self._prompt_function
-        self._swap(kind, [make(entry) for entry in entries])
+        made = [make(entry) for entry in entries]
+        if self._function_load_callback is not None:
+            for function, entry in zip(made, entries, strict=True):
+                self._function_load_callback(function, getattr(entry, "annotations", None))
+        self._swap(kind, self._keep_unchanged(kind, made, entries))
         self._listed[kind] = {entry.name: entry for entry in entries}
         _sdk.remember_output_schemas(link.session, self._output_schemas)
 
@@ -512,17 +654,42 @@ class MCPTool:
         kept = [item for item in merged if _kind(item) != "prompts" or item.name not in tools]
         self._functions = sorted(kept, key=lambda item: _ORDER.get(_kind(item), len(_ORDER)))
 
+    def _keep_unchanged(self, kind: str, made: list[FunctionTool], entries: list[Any]) -> list[FunctionTool]:
+        """Those of the functions there are that the server lists as before, and new ones for the rest.
+
+        Hosts and users put things on a function, such as security labels; a listing must not take them off.
+        """
+        if self._function_load_callback is not None:
+            return made  # the host has put its things on the new ones
+        there = {(item.name, _remote_name(item)): item for item in self._functions if _kind(item) == kind}
+
+        def merge(function: FunctionTool, entry: Any) -> FunctionTool:
+            old = there.get((function.name, entry.name))
+            if old is None:
+                return function
+            if entry == self._listed[kind].get(entry.name) and old.approval_mode == function.approval_mode:
+                return old
+            function.additional_properties = {
+                **(old.additional_properties or {}),
+                **(function.additional_properties or {}),
+            }
+            return function
+
+        return [merge(function, entry) for function, entry in zip(made, entries, strict=True)]
+
     def _tool_function(self, tool: types.Tool) -> FunctionTool:
         # The framework passes the context by name, so it has one that no tool gives to an argument.
         async def call(_run_context: FunctionInvocationContext, **arguments: Any) -> Any:
-            return await self._call_for_model(tool.name, arguments, _run_context.kwargs)
+            with _results.kept_for_host(_run_context, self.max_host_payload_size_bytes):
+                return await self._call_for_model(tool.name, arguments, _run_context.kwargs)
 
         return self._function(tool, "tools", call, _naming.input_schema(tool.inputSchema))
 
     def _prompt_function(self, prompt: types.Prompt) -> FunctionTool:
-        return self._function(
-            prompt, "prompts", partial(self._prompt_for_model, prompt.name), _get_input_model_from_mcp_prompt(prompt)
-        )
+        async def get(_run_context: FunctionInvocationContext, **arguments: Any) -> str:
+            return await self._call_prompt_with_runtime_kwargs(prompt.name, arguments, _run_context.kwargs)
+
+        return self._function(prompt, "prompts", get, _get_input_model_from_mcp_prompt(prompt))
 
     def _function(self, item: Any, kind: str, call: Callable[..., Any], schema: dict[str, Any]) -> FunctionTool:
         normalized = _normalize_mcp_name(item.name)
@@ -567,44 +734,99 @@ class MCPTool:
         """
         return await self._call(tool_name, kwargs)
 
+    async def call_tool_as_task(self, tool_name: str, **kwargs: Any) -> str | list[Content]:
+        """Call a tool as a task even where the server would take a plain call; otherwise as :meth:`call_tool` does.
+
+        A server that refuses tasks is called plainly.
+
+        Args:
+            tool_name: The server's own name of the tool.
+            **kwargs: Its arguments.
+
+        Returns:
+            What ``parse_tool_results`` makes of the result, by default a list of content.
+
+        Raises:
+            MCPToolError: The task failed, was cancelled, or wants input.
+            MCPTimeoutError: It took longer than ``task_options.max_task_wait``.
+            MCPError: What became of it is unknown.
+        """
+        return await self._call(tool_name, kwargs, as_task=True)
+
     async def _call_for_model(self, tool_name: str, arguments: dict[str, Any], values: Mapping[str, Any]) -> Any:
         """Call a tool with a model's arguments over the run's values, which may serve ``header_provider``."""
         arguments.pop("_meta", None)  # a model does not get to write what servers take for the host's word
         merged = {**values, **arguments}
         token = run_values.set(frozenset(values) - frozenset(arguments))
+        run_token = run_arguments.set(dict(values))
         try:
             if _TAKEN_BY_CALL_TOOL & merged.keys():
                 return await self._call(tool_name, merged)
             return await self.call_tool(tool_name, **merged)
         finally:
+            run_arguments.reset(run_token)
             run_values.reset(token)
 
-    async def _call(self, tool_name: str, values: dict[str, Any]) -> str | list[Content]:
+    async def _call(self, tool_name: str, values: dict[str, Any], *, as_task: bool = False) -> str | list[Content]:
         if not self.load_tools_flag:
             raise ToolExecutionException(
                 "Tools are not loaded for this server, please set load_tools=True in the constructor."
             )
         what = f"Tool '{tool_name}'"
-        timeout = values.get("_timeout", self.request_timeout)
-        _require_seconds("_timeout", timeout)
+        timeout, setting, own_limit = self.request_timeout, "request_timeout", {}
+        if "_timeout" in values:
+            timeout, setting = values["_timeout"], "_timeout"
+            _require_seconds(setting, timeout)
+            # The session was told request_timeout, and would end the wait by itself.
+            own_limit = {"read_timeout_seconds": timedelta(seconds=timeout) if timeout else timedelta.max}
         arguments = self._arguments_for(tool_name, values)
 
         async def send(session: Any) -> types.CallToolResult:
             # In here the request's own span is the current one.
             meta = self._meta_for(tool_name, values.get("_meta"))
-            result = await session.call_tool(tool_name, arguments=arguments, meta=meta, **self._progress_for(tool_name))
-            return cast("types.CallToolResult", result)
+            options = {**own_limit, **self._progress_for(tool_name)}
+            return cast(
+                "types.CallToolResult", await session.call_tool(tool_name, arguments=arguments, meta=meta, **options)
+            )
 
         with self._headers_for(values):
-            result = await self._request(
-                send, method="tools/call", target=tool_name, phase="call", what=what, timeout=timeout or None
-            )
+            if as_task or is_required(self._listed["tools"].get(tool_name)):
+                result = await self._task_calls(tool_name).call(
+                    tool_name,
+                    arguments,
+                    lambda: self._meta_for(tool_name, values.get("_meta")),
+                    plainly=send,
+                    timeout=timeout or None,
+                )
+            else:
+                result = await self._request(
+                    send,
+                    method="tools/call",
+                    target=tool_name,
+                    phase="call",
+                    what=what,
+                    timeout=timeout or None,
+                    setting=setting,
+                )
+        _results.keep(result)
         parsed = self._parsed(self.parse_tool_results or self._parse_tool_result_from_mcp, result, what)
         if result.isError:
             from ._mcp_client._content import text_of
 
             raise MCPToolError(text_of(parsed), server=str(self._server), phase="call", sent=True)
         return parsed
+
+    def _task_calls(self, tool_name: str) -> TaskCalls:
+        def in_background(function: Callable[..., Any], *args: Any) -> bool:
+            return self._link is not None and self._link.start_soon(function, *args)
+
+        return TaskCalls(
+            self._server,
+            self.task_options,
+            request=partial(self._request, target=tool_name, phase="call"),
+            in_background=in_background,
+            timeout=self.request_timeout or MCP_DEFAULT_TIMEOUT,
+        )
 
     def _arguments_for(self, tool_name: str, values: Mapping[str, Any]) -> dict[str, Any]:
         tool = self._listed["tools"].get(tool_name)
@@ -688,8 +910,18 @@ class MCPTool:
             )
         return self._parsed(self.parse_prompt_results or self._parse_prompt_result_from_mcp, result, what)
 
-    async def _prompt_for_model(self, prompt_name: str, **arguments: Any) -> str:
-        return await self.get_prompt(prompt_name, **arguments)
+    async def _call_prompt_with_runtime_kwargs(
+        self, prompt_name: str, prompt_arguments: Mapping[str, Any], runtime_kwargs: Mapping[str, Any]
+    ) -> str:
+        """Get a prompt with a model's arguments; the run's values serve ``header_provider`` alone.
+
+        Packages beside the host override this.
+        """
+        token = run_arguments.set(dict(runtime_kwargs))
+        try:
+            return await self.get_prompt(prompt_name, **prompt_arguments)
+        finally:
+            run_arguments.reset(token)
 
     async def _request(
         self,
@@ -700,6 +932,7 @@ class MCPTool:
         phase: str,
         what: str,
         timeout: float | None,
+        setting: str = "request_timeout",
     ) -> T:
         """Send a request; once more on a new connection if the first one is gone and the request provably never ran."""
 
@@ -711,7 +944,7 @@ class MCPTool:
                 phase=phase,
                 what=what,
                 timeout=timeout,
-                setting="request_timeout",
+                setting=setting,
             )
 
         link = await self._ready_link()
@@ -731,25 +964,64 @@ class MCPTool:
         Raises:
             MCPConnectionError: There is none, or it was closed on purpose.
         """
-        await self._load_sdk()
         link = self._link
-        if not dial and (link is None or (link.is_over and link.cause is None)):
+        if link is None or not link.is_open_here:
+            await self._load_sdk()
+            link = await self._opened_for_call(dial)
+        if self._absence.announced:
+            self._note_presence()
+        if link.generation > 1 and link is not self._listed_on:
+            self._listed_on = link
+            self._reload_soon("tools", "prompts")  # what comes back may offer something else
+        return link
+
+    async def _opened_for_call(self, dial: bool) -> Link:
+        link = self._link
+        if not dial and (link is None or (link.is_over and (link.cause is None or link is self._unwanted))):
             raise MCPConnectionError(
                 f"MCP server {self._server} is not connected; call connect() first, or use 'async with'.",
                 server=str(self._server),
                 sent=False,
             )
-        lost = link is not None and link.is_over
-        if link is None or link.is_over:
-            link = self._replace(link)
         try:
-            await link.open()
+            return await self._open_for_call(link)
         except MCPError as error:
             error.sent = False
             raise
-        if lost:
-            self._reload_soon("tools", "prompts")  # what comes back may offer something else
+
+    async def _open_for_call(self, link: Link | None) -> Link:
+        """This link, ready, or one that replaces it where it is over.
+
+        Raises:
+            MCPError: It did not become ready.
+        """
+        if link is None or link.is_over:
+            link = await self._redial(link)
+        patience = self._outage.patience
+        goes_on_by_itself = patience is not None and link.state is State.CONNECTING
+        try:
+            await link.open(patience=patience)
+        except MCPError:
+            # A dial that was begun long before this call says nothing about the server as it is now.
+            if not goes_on_by_itself or not link.is_over or link.cause is None:
+                raise
+            link = await self._redial(link)
+            await link.open(patience=patience)
         return link
+
+    async def _redial(self, link: Link | None) -> Link:
+        """A new connection in the place of one that is over; during an outage after a pause, and one for all.
+
+        Raises:
+            MCPConnectionError: The tool was closed meanwhile.
+        """
+        closings = self._closings
+        pause = self._outage.pause(time.monotonic())
+        if pause:
+            await asyncio.sleep(pause)
+            self._require_not_closed_since(closings)
+        # Who finds another one here shares its fate, also if that is known by now.
+        return self._replace(link) if self._link is link or self._link is None else self._link
 
     def _parsed(self, parse: Callable[[T], P], result: T, what: str) -> P:
         try:
@@ -764,7 +1036,8 @@ class MCPTool:
     def _parse_tool_result_from_mcp(self, result: types.CallToolResult) -> list[Content]:
         from ._mcp_client import _content
 
-        return _content.from_tool_result(result)
+        part = _results.model_part(result, self.tool_result_content)
+        return _results.with_meta(_content.from_tool_result(part), result)
 
     def _parse_prompt_result_from_mcp(self, result: types.GetPromptResult) -> str:
         from ._mcp_client import _content
@@ -904,6 +1177,14 @@ class MCPStdioTool(MCPTool):
         sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
         elicitation_callback: ElicitationCallback | None = None,
         roots: Roots | None = None,
+        task_options: MCPTaskOptions | None = None,
+        use_progressive_disclosure: bool = False,
+        always_load: Collection[str] | None = None,
+        max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
+        tool_result_content: MCPToolResultContentMode = "both",
+        ping_interval: float | None = None,
+        on_state_change: Callable[[MCPStateChange], None] | None = None,
+        optional: bool = False,
         **kwargs: Any,
     ) -> None:
         self.command = command
@@ -933,6 +1214,14 @@ class MCPStdioTool(MCPTool):
             sampling_max_requests=sampling_max_requests,
             elicitation_callback=elicitation_callback,
             roots=roots,
+            task_options=task_options,
+            use_progressive_disclosure=use_progressive_disclosure,
+            always_load=always_load,
+            max_host_payload_size_bytes=max_host_payload_size_bytes,
+            tool_result_content=tool_result_content,
+            ping_interval=ping_interval,
+            on_state_change=on_state_change,
+            optional=optional,
         )
 
     @property
@@ -954,9 +1243,9 @@ class MCPStdioTool(MCPTool):
         # grandchildren. On Windows it has the process handling that ours lacks.
         if _is_overridden(self, MCPStdioTool) or sys.platform == "win32":
             return self.get_mcp_client()
-        from ._mcp_client import _transports
+        from ._mcp_client import _stdio
 
-        return _transports.stdio(self._parameters())
+        return _stdio.stdio(self._parameters())
 
     def _parameters(self) -> Any:
         from mcp.client import stdio
@@ -976,7 +1265,9 @@ class MCPStreamableHTTPTool(MCPTool):
         terminate_on_close: Whether to end the session on the server when closing (HTTP DELETE); None means yes.
         http_client: An ``httpx.AsyncClient`` with your headers, time limits, proxies and credentials. It stays yours:
             it is neither changed nor closed.
-        header_provider: Called for each call with its arguments; returns headers for that call.
+        header_provider: Called for each call with its arguments, and those of the run, which win; returns headers for
+            that call.
+        static_headers: Headers for every request to this URL's origin; those of ``header_provider`` win.
         **kwargs: Accepted for compatibility, and ignored.
 
     The other parameters are those of :class:`MCPTool`.
@@ -1002,6 +1293,7 @@ class MCPStreamableHTTPTool(MCPTool):
         additional_properties: dict[str, Any] | None = None,
         http_client: httpx.AsyncClient | None = None,
         header_provider: Callable[[dict[str, Any]], dict[str, str]] | None = None,
+        static_headers: Mapping[str, str] | None = None,
         connect_timeout: float | None = None,
         additional_tool_argument_names: ArgumentNames | None = None,
         progress_callback: ProgressCallback | None = None,
@@ -1010,12 +1302,27 @@ class MCPStreamableHTTPTool(MCPTool):
         sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
         elicitation_callback: ElicitationCallback | None = None,
         roots: Roots | None = None,
+        task_options: MCPTaskOptions | None = None,
+        use_progressive_disclosure: bool = False,
+        always_load: Collection[str] | None = None,
+        max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
+        tool_result_content: MCPToolResultContentMode = "both",
+        ping_interval: float | None = None,
+        on_state_change: Callable[[MCPStateChange], None] | None = None,
+        optional: bool = False,
         **kwargs: Any,
     ) -> None:
         self.url = url
         self.terminate_on_close = terminate_on_close
         self._httpx_client = http_client
         self._header_provider = header_provider
+        self._static_headers = dict(static_headers or {})
+        # What the run brought along that opens the connection; None where no run has said so.
+        self._connection_kwargs: dict[str, Any] | None = None
+        self._identity = SessionIdentity()
+        # For packages beside the host, which send requests of their own on the session, one at a time.
+        self._call_headers_lock = asyncio.Lock()
+        self._active_call_headers: dict[str, str] | None = None
         super().__init__(
             name,
             description,
@@ -1038,6 +1345,14 @@ class MCPStreamableHTTPTool(MCPTool):
             sampling_max_requests=sampling_max_requests,
             elicitation_callback=elicitation_callback,
             roots=roots,
+            task_options=task_options,
+            use_progressive_disclosure=use_progressive_disclosure,
+            always_load=always_load,
+            max_host_payload_size_bytes=max_host_payload_size_bytes,
+            tool_result_content=tool_result_content,
+            ping_interval=ping_interval,
+            on_state_change=on_state_change,
+            optional=optional,
         )
 
     @property
@@ -1056,7 +1371,7 @@ class MCPStreamableHTTPTool(MCPTool):
         Raises:
             ModuleNotFoundError: ``mcp`` is not installed.
         """
-        if self._header_provider is not None:
+        if self._header_provider is not None or self._static_headers:
             return self._guarded_transport()
         with _needs_mcp(self):
             return streamable_http_client(
@@ -1075,27 +1390,132 @@ class MCPStreamableHTTPTool(MCPTool):
             url=self.url,
             http_client=self._httpx_client,
             terminate_on_close=self._terminates,
-            ambient_headers=None if self._header_provider is None else self._ambient_headers,
+            ambient_headers=self._ambient_headers_of_a_connection(),
         )
 
     def _headers_for(self, values: Mapping[str, Any]) -> AbstractContextManager[None]:
         if self._header_provider is None:
             return nullcontext()
+        return _CallHeaders(self._provided_headers(self._known(values)))
+
+    def _known(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values for ``header_provider``. A model must not be able to speak for the user.
+
+        What the run says comes last; where the host speaks for the run, nothing else counts.
+        """
+        run = run_arguments.get()
+        if run is None:
+            return dict(values)
+        return dict(run) if self._identity.is_watched else {**values, **run}
+
+    def _provided_headers(self, values: Mapping[str, Any]) -> dict[str, str]:
         try:
-            return _CallHeaders(dict(self._header_provider(dict(values))))
+            return self._effective_headers(values)
         except Exception as error:  # the user's own code; nothing has been sent yet
             sentence = f"The header_provider of MCP server {self._server} failed: {type(error).__name__}: {error}."
             raise MCPError(sentence, server=str(self._server), sent=False) from error
 
+    def _effective_headers(self, kwargs: Mapping[str, Any]) -> dict[str, str]:
+        provided = {} if self._header_provider is None else self._header_provider(dict(kwargs))
+        return {**self._static_headers, **provided}
+
+    async def _prepare_for_run(self, kwargs: Mapping[str, Any]) -> None:
+        if self._header_provider is None:
+            return
+        self._identity.is_watched = True
+        # A connection that is being opened keeps the values of the run that opens it.
+        if self._link is None or self._link.is_over:
+            self._connection_kwargs = dict(kwargs)
+            self._identity.forget()
+        elif self.is_connected:
+            try:
+                headers = self._effective_headers(kwargs)
+            except KeyError as error:  # middleware may add it before the call
+                logger.debug("The header_provider of MCP server %s has no headers without %s.", self._server, error)
+            else:
+                await self._ensure_session_identity(headers, kwargs)
+
+    async def _ensure_session_identity(self, headers: Mapping[str, str], kwargs: Mapping[str, Any]) -> None:
+        """See to it that the session is one that was opened with these headers, unless it is the user's own."""
+        if self._link is None or not self._link.generation:
+            return
+        async with self._session_for(headers, kwargs):
+            return
+
+    @asynccontextmanager
+    async def _session_for(self, headers: Mapping[str, str], kwargs: Mapping[str, Any]) -> AsyncIterator[None]:
+        async def switch() -> None:
+            self._connection_kwargs = dict(kwargs)
+            if self.is_connected:
+                await self.connect(reset=True)
+
+        patience = self.connect_timeout or MCP_DEFAULT_TIMEOUT
+        try:
+            async with self._identity.used_by(headers, switch, patience=patience):
+                yield
+        except InUse as error:
+            raise MCPTimeoutError(
+                f"MCP server {self._server} was in use with other headers for {patience:g} s (connect_timeout).",
+                server=str(self._server),
+                sent=False,
+                timeout=patience,
+            ) from error
+
+    async def _call(self, tool_name: str, values: dict[str, Any], *, as_task: bool = False) -> str | list[Content]:
+        if not self._changes_identity:
+            return await super()._call(tool_name, values, as_task=as_task)
+        known = self._known(values)
+        async with self._session_for(self._provided_headers(known), known):
+            return await super()._call(tool_name, values, as_task=as_task)
+
+    async def get_prompt(self, prompt_name: str, **kwargs: Any) -> str:
+        if not self._changes_identity:
+            return await super().get_prompt(prompt_name, **kwargs)
+        known = self._known(kwargs)
+        async with self._session_for(self._provided_headers(known), known):
+            return await super().get_prompt(prompt_name, **kwargs)
+
+    @property
+    def _changes_identity(self) -> bool:
+        """Whether a call may need another session than the last one; a session of the user's is never replaced."""
+        return (
+            self._identity.is_watched
+            and self._header_provider is not None
+            and self._link is not None
+            and self._link.generation > 0
+        )
+
+    def _ambient_headers_of_a_connection(self) -> Callable[[], dict[str, str]]:
+        opened_with: dict[str, str] | None = None
+
+        def ambient_headers() -> dict[str, str]:
+            # A session says goodbye with the headers that opened it, also when the next one is somebody else's.
+            nonlocal opened_with
+            if self._active_call_headers is not None:
+                return dict(self._active_call_headers)
+            if opened_with is None or not self._identity.is_watched:
+                opened_with = self._ambient_headers()
+            return opened_with
+
+        return ambient_headers
+
     def _ambient_headers(self) -> dict[str, str]:
         """Headers for requests that belong to no call. A provider that needs a call's values has none for them."""
-        if self._header_provider is None:
-            return {}
         try:
-            return dict(self._header_provider({}))
+            headers = self._effective_headers(self._connection_kwargs or {})
         except KeyError as error:
+            if self._connection_kwargs is not None:
+                raise  # a run has said all there is to say
             logger.debug("The header_provider of MCP server %s has no headers without %s.", self._server, error)
-            return {}
+            headers = dict(self._static_headers)
+        self._identity.bind(headers)
+        return headers
+
+    async def close(self) -> None:
+        await super().close()
+        # Whoever connects next may be somebody else.
+        self._connection_kwargs = None
+        self._identity.forget()
 
 
 class MCPWebsocketTool(MCPTool):
@@ -1134,6 +1554,14 @@ class MCPWebsocketTool(MCPTool):
         sampling_max_requests: int | None = SAMPLING_MAX_REQUESTS,
         elicitation_callback: ElicitationCallback | None = None,
         roots: Roots | None = None,
+        task_options: MCPTaskOptions | None = None,
+        use_progressive_disclosure: bool = False,
+        always_load: Collection[str] | None = None,
+        max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
+        tool_result_content: MCPToolResultContentMode = "both",
+        ping_interval: float | None = None,
+        on_state_change: Callable[[MCPStateChange], None] | None = None,
+        optional: bool = False,
         **kwargs: Any,
     ) -> None:
         self.url = url
@@ -1160,6 +1588,14 @@ class MCPWebsocketTool(MCPTool):
             sampling_max_requests=sampling_max_requests,
             elicitation_callback=elicitation_callback,
             roots=roots,
+            task_options=task_options,
+            use_progressive_disclosure=use_progressive_disclosure,
+            always_load=always_load,
+            max_host_payload_size_bytes=max_host_payload_size_bytes,
+            tool_result_content=tool_result_content,
+            ping_interval=ping_interval,
+            on_state_change=on_state_change,
+            optional=optional,
         )
 
     @property

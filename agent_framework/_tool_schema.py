@@ -8,7 +8,7 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 _CONTEXT_CLASS = re.compile(r"\bFunctionInvocationContext\b")
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_CONTEXT_PARAMETERS_KEPT = 256
+
+_context_parameters: dict[Any, str | None] = {}
+"""What was found, by the code and the annotations of plain functions whose annotations are text."""
 
 
 def find_context_parameter(func: Callable[..., Any], *, accept_ctx: bool) -> str | None:
@@ -30,6 +34,20 @@ def find_context_parameter(func: Callable[..., Any], *, accept_ctx: bool) -> str
     Raises:
         ValueError: More than one parameter takes the context.
     """
+    given = func.__dict__ if type(func) is FunctionType else {"__wrapped__": None}
+    annotations = getattr(func, "__annotations__", {})
+    if given or not all(isinstance(annotation, str) for annotation in annotations.values()):
+        return _find_context_parameter(func, accept_ctx)
+    # The tools of a server are hundreds of closures of one function, and a signature takes as long as all the rest.
+    key = (func.__code__, accept_ctx, *annotations.items())
+    if key not in _context_parameters:
+        if len(_context_parameters) >= _CONTEXT_PARAMETERS_KEPT:
+            _context_parameters.clear()
+        _context_parameters[key] = _find_context_parameter(func, accept_ctx)
+    return _context_parameters[key]
+
+
+def _find_context_parameter(func: Callable[..., Any], accept_ctx: bool) -> str | None:
     names = [
         parameter.name
         for parameter in inspect.signature(func).parameters.values()

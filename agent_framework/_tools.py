@@ -32,7 +32,7 @@ from ._function_tool import (
 )
 from ._function_tool import get_tool_name as _get_tool_name
 from ._middleware import FunctionMiddlewarePipeline, categorize_middleware
-from ._open_tools import append_open_tools
+from ._open_tools import OpenTools
 from ._sessions import is_local_history_conversation_id
 from ._tool_schema import _parse_annotation
 from ._types import ChatResponse, ChatResponseUpdate, Content, Message, ResponseStream, add_usage_details
@@ -213,7 +213,8 @@ class _Loop:
         tools = normalize_tools(self.options.get("tools"))
         # Otherwise the caller's own list stays, because tools may change it on the way.
         if any(is_mcp_tool(one) for one in tools):
-            self.options["tools"] = await append_open_tools([], tools, stack, set())
+            open_tools = await stack.enter_async_context(OpenTools())
+            self.options["tools"] = await open_tools.append([], tools)
 
     async def settle_approvals(self) -> ChatResponse | None:
         """Carry out what the user approved; a response if the model is not to be asked now."""

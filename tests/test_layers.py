@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,27 @@ CONNECTION = ["_state", "_errors", "_streams", "_calls", "_link", "_connection"]
 HOST_OF_MCP = {"_tools", "_types", "_clients", "_middleware", "exceptions"}
 OF_THE_HOST = {"_types", "exceptions"}
 
+NAMES_OF_THE_HOST = {
+    "_clients": {"SupportsChatGetResponse"},  # for type checkers
+    "_middleware": {"FunctionInvocationContext"},
+    "_tools": {"FunctionTool"},
+    "_types": {"ChatOptions", "Content", "Message"},
+    "exceptions": {"ContentError", "ToolException", "ToolExecutionException"},
+    "observability": {"OBSERVABILITY_SETTINGS", "get_meter", "get_tracer"},
+}
+"""All that the MCP layer knows of its host. Each name is upstream's too, with the same meaning, so that the layer can
+be dropped into upstream's package; `scripts/upstream verify` tries that."""
+
+FOREIGN = {"anyio", "exceptiongroup", "h11", "httpcore", "httpx", "jsonschema", "mcp", "opentelemetry", "pydantic"}
+FOREIGN |= {"pydantic_core", "referencing", "typing_extensions", "websockets"}
+"""The other packages that it knows. Upstream's package or the MCP SDK brings each of them."""
+
 
 def imported(path: Path) -> set[str]:
     """The modules of this package that a module imports when it is imported, as paths below the package."""
     found: set[str] = set()
+    if not path.exists():
+        path = path.with_suffix("") / "__init__.py"
     here = path.relative_to(PACKAGE).parts[:-1]
     for node in top_level(ast.parse(path.read_text()).body):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -74,8 +93,69 @@ def test_the_state_table_imports_nothing_but_the_standard_library() -> None:
 
 def test_the_mcp_layer_needs_little_of_the_host() -> None:
     assert below(imported(PACKAGE / "_mcp.py")) - {"_mcp_client"} <= HOST_OF_MCP
-    for path in (PACKAGE / "_mcp_client").glob("*.py"):
+    for path in (PACKAGE / "_mcp_client").rglob("*.py"):
         assert below(imported(path)) - {"_mcp_client"} <= OF_THE_HOST, path.name
+
+
+def names_of_the_host(path: Path) -> set[tuple[str, str]]:
+    """The names of the host, with their modules, that a file of the MCP layer uses anywhere, also inside functions."""
+    tree, here = ast.parse(path.read_text()), path.relative_to(PACKAGE).parts[:-1]
+    found: set[tuple[str, str]] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = [*here[: len(here) - node.level + 1], *(node.module or "").split(".")]
+        module, *inside = [part for part in base if part] or [""]
+        for alias in node.names:
+            if module:
+                found.add((".".join([module, *inside]), alias.name))
+            else:  # from .. import observability
+                found |= {(alias.name, used) for used in attributes_of(tree, alias.asname or alias.name)}
+    return {(module, name) for module, name in found if module.split(".")[0] not in ("_mcp", "_mcp_client")}
+
+
+def attributes_of(tree: ast.AST, name: str) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name
+    }
+
+
+def layer() -> list[Path]:
+    return [PACKAGE / "_mcp.py", *(PACKAGE / "_mcp_client").rglob("*.py")]
+
+
+def test_the_mcp_layer_uses_these_names_of_the_host_and_no_other() -> None:
+    used = set().union(*(names_of_the_host(path) for path in layer()))
+    assert used == {(module, name) for module, names in NAMES_OF_THE_HOST.items() for name in names}
+
+
+def test_the_mcp_layer_uses_these_other_packages_and_no_other() -> None:
+    used: set[str] = set()
+    for path in layer():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                used |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                used.add((node.module or "").split(".")[0])
+    assert used - set(sys.stdlib_module_names) <= FOREIGN
+
+
+@pytest.mark.parametrize(
+    "name", ["LOG_LEVEL_MAPPING", "MCPStdioTool", "MCPStreamableHTTPTool", "MCPTool", "MCPWebsocketTool"]
+)
+def test_the_mcp_layer_has_what_the_other_modules_of_both_hosts_import(name: str) -> None:
+    assert hasattr(importlib.import_module("agent_framework._mcp"), name)
+
+
+def test_the_exceptions_have_one_address_in_both_hosts() -> None:
+    face, exceptions = (importlib.import_module(f"agent_framework.{name}") for name in ("_mcp", "exceptions"))
+    shown = [name for name in exceptions.__all__ if name.startswith("MCP")]
+    assert shown
+    for name in shown:
+        assert getattr(face, name) is getattr(exceptions, name)
+        assert name in face.__all__
 
 
 def test_nothing_but_the_public_names_meets_the_mcp_layer_on_import() -> None:

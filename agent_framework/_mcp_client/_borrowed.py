@@ -95,7 +95,9 @@ class BorrowedSession(Link):
 
     # Opening ...
 
-    async def open(self, finish: Callable[[Link], Awaitable[None]] | None = None) -> None:
+    async def open(
+        self, finish: Callable[[Link], Awaitable[None]] | None = None, *, patience: float | None = None
+    ) -> None:
         """Do the handshake if the user has not, and then wait for ``finish``.
 
         Any number of callers share one handshake. It goes on when they leave: a session can do it only once, and
@@ -224,6 +226,7 @@ class BorrowedSession(Link):
         """Note on the call which request it becomes. It is made in this turn of the loop, so the next id is its own."""
         if self._loss is not None:
             raise SessionEnded  # its streams may still be open for some turns, and nobody would answer
+        _sdk.let_waiters_leave(session)
         number = getattr(session, "_request_id", None)
         call.request_id = number if isinstance(number, int) else None
         call.sent = True

@@ -37,11 +37,13 @@ class Calls:
     """The calls in flight.
 
     Attributes:
+        on_busy: Called when there is one where there was none.
         on_idle: Called when the last of them has ended.
     """
 
     def __init__(self) -> None:
         self._calls: set[Call] = set()
+        self.on_busy: Callable[[], None] = _nothing
         self.on_idle: Callable[[], None] = _nothing
 
     def __len__(self) -> int:
@@ -58,6 +60,8 @@ class Calls:
         A cancellation of the caller comes through; nothing else does.
         """
         token = current_call.set(call)
+        if not self._calls:
+            self.on_busy()
         self._calls.add(call)
         before = _cancelling()
         try:

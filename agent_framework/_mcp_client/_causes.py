@@ -29,6 +29,16 @@ class NotMCP(Exception):
     """A peer answered with something that MCP does not know."""
 
 
+MESSAGE_LIMIT = 64 * 1024 * 1024
+"""How long one message of a server may be, in bytes or characters: no model reads as much, pictures included, and a
+server that never ends a line must not take all memory."""
+
+
+def too_long() -> NotMCP:
+    """The cause where a message goes beyond ``MESSAGE_LIMIT``."""
+    return NotMCP(f"the server sent a message of more than {MESSAGE_LIMIT // 1024**2} MiB")
+
+
 class HTTPRefusal(httpx.HTTPStatusError):
     """The server answered with an HTTP status that is no success.
 
@@ -70,6 +80,30 @@ class ServerExited(ServerClosed):
         super().__init__(_how_it_ended(returncode, closed) + (f"; its last words: {stderr}" if stderr else ""))
         self.returncode = returncode
         self.stderr = stderr
+
+
+class ServerSilent(ServerClosed):
+    """The server gave no sign of life although it was asked for one.
+
+    Args:
+        seconds: For how long.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the server gave no sign of life for {seconds:.3g} s (ping_interval)")
+        self.seconds = seconds
+
+
+class StillDialling(TimeoutError):
+    """A dial goes on, but whoever waited for it does so no longer, because the one before got no answer either.
+
+    Args:
+        seconds: How long the wait was.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer within {seconds:g} s, nor in the attempt before; this one goes on by itself")
+        self.seconds = seconds
 
 
 class OwnerCancelled(ConnectionError):

@@ -34,18 +34,20 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 from . import _sdk
 from ._calls import new_call
-from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, SessionExpired
+from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, SessionExpired, StillDialling
 from ._context import call_headers
-from ._errors import connect_error, is_request_timeout
+from ._errors import connect_error, is_request_timeout, loss_error
 from ._exceptions import MCPError
 from ._http import Exchanges, Failure
 from ._link import Link
+from ._liveness import Liveness
 from ._server import Server
 from ._server_requests import Handler, ServerRequests
-from ._state import Event, Lifecycle, State
+from ._state import Event, Lifecycle, State, StateChange
 from ._streams import Call, WatchedReceiveStream, WatchedSendStream, current_call
 from ._tracing import record_session, record_state_change, request_span
 
@@ -58,10 +60,11 @@ CONNECT_TIMEOUT = 30.0
 """How long opening may take unless the user says otherwise, in seconds: a cold start by a package runner fits in."""
 
 CLOSE_TIMEOUT = 6.0
-"""How long the exit stack may take to unwind, in seconds: a stdio server's two graces of 2 s and one more."""
+"""How long session and transport may take to close, in seconds: a stdio server's two graces of 2 s and some more."""
 
 ABANDON_TIMEOUT = 1.0
-"""How long it may take when opening failed, in seconds: nothing was established that would need a farewell."""
+"""How long session and transport may take to close when opening failed, in seconds: nothing was established that would
+need a farewell."""
 
 CLOSE_WAIT = CLOSE_TIMEOUT + 2.0
 """How long ``close()`` waits for the owner, in seconds: past its deadline the owner is cancelled, and then only what
@@ -85,6 +88,9 @@ class Connection(Link):
         connect_timeout: How long opening may take, in seconds.
         request_timeout: How long the session waits for the handshake's answer, in seconds; None for ever.
         handlers: What answers the server's requests, by JSON-RPC method; see ``ServerRequests``.
+        ping_interval: How long the server may be silent while calls wait before it is asked for a sign of life, in
+            seconds; None for ever.
+        on_change: Told of every change of state, synchronously. Must not raise.
         predecessor: The connection this one replaces. The owner waits for its end first: two stdio servers must not
             compete for what one has locked.
     """
@@ -99,10 +105,16 @@ class Connection(Link):
         connect_timeout: float = CONNECT_TIMEOUT,
         request_timeout: float | None = None,
         handlers: Mapping[str, Handler] | None = None,
+        ping_interval: float | None = None,
+        on_change: Callable[[StateChange], None] | None = None,
         predecessor: Connection | None = None,
     ) -> None:
         super().__init__(server, generation)
         self._calls.on_idle = self._on_idle
+        self._liveness: Liveness | None = None
+        if ping_interval is not None:
+            self._liveness = Liveness(ping_interval, ping=self._ping, on_silence=self.lose)
+            self._calls.on_busy = self._liveness.calls_wait
         self.loop = asyncio.get_running_loop()
         self._initialize_result: Any = None
         self._open_transport = open_transport
@@ -111,6 +123,7 @@ class Connection(Link):
         self._request_timeout = request_timeout
         self._predecessor = predecessor
         self._lifecycle = Lifecycle(self._on_change)
+        self._observer = on_change
         self._ready_since: float | None = None
         self._stage = "transport"
         self._scope = anyio.CancelScope()
@@ -120,6 +133,7 @@ class Connection(Link):
         self._closed = anyio.Event()  # the owner has left
         self.owner: asyncio.Task[BaseException | None] | None = None
         self._background: TaskGroup | None = None
+        self._program_exit: KeyboardInterrupt | SystemExit | None = None
         self._streams: tuple[Any, ...] = ()
         self._speaks_for_itself = False
         self._server_requests = ServerRequests(
@@ -154,6 +168,10 @@ class Connection(Link):
         return getattr(self._initialize_result, "protocolVersion", None)
 
     @property
+    def is_open_here(self) -> bool:
+        return self._lifecycle.state is State.READY and asyncio.get_running_loop() is self.loop
+
+    @property
     def is_draining(self) -> bool:
         """Whether it takes no new requests and waits for the calls in flight, each of which meets a fate of its own."""
         return self.state is State.CLOSING and not self._ending.is_set()
@@ -172,7 +190,9 @@ class Connection(Link):
 
     # Opening ...
 
-    async def open(self, finish: Callable[[Link], Awaitable[None]] | None = None) -> None:
+    async def open(
+        self, finish: Callable[[Link], Awaitable[None]] | None = None, *, patience: float | None = None
+    ) -> None:
         """Wait until the connection is ready, starting it if need be, and then for ``finish``.
 
         Any number of callers share one handshake. One that is cancelled leaves; the last one to leave without success
@@ -180,17 +200,19 @@ class Connection(Link):
 
         Args:
             finish: What else must succeed before the connection is kept, such as listing the tools.
+            patience: How long to wait for the handshake, in seconds; None until its own deadline. Who runs out of
+                patience leaves the connection to open, or to fail, by itself.
 
         Raises:
-            MCPError: It could not be opened. Everything is taken down by then.
+            MCPError: It could not be opened, and everything is taken down; or it was not open in time.
         """
         self._require_own_loop()
         if self._openers is None:
-            await self._ready(finish)
+            await self._ready(finish, patience)
             return
         self._openers += 1
         try:
-            await self._ready(finish)
+            await self._ready(finish, patience)
         except BaseException as error:
             if self._openers is not None:
                 self._openers -= 1
@@ -201,10 +223,14 @@ class Connection(Link):
             raise
         self._openers = None
 
-    async def _ready(self, finish: Callable[[Link], Awaitable[None]] | None) -> None:
+    async def _ready(self, finish: Callable[[Link], Awaitable[None]] | None, patience: float | None) -> None:
         if self.state is State.NEW:
             self._start()
-        await self._settled.wait()
+        with anyio.move_on_after(patience):
+            await self._settled.wait()
+        if patience is not None and not self._settled.is_set():
+            self._openers = None
+            raise connect_error(StillDialling(patience), self.server, self._stage)
         if self.state is not State.READY:
             raise connect_error(self._lifecycle.cause, self.server, self._stage)
         if finish is not None:
@@ -228,7 +254,12 @@ class Connection(Link):
         return DeadlinePassed(self._connect_timeout, "connect_timeout" + note)
 
     def _on_owner_done(self, owner: asyncio.Task[BaseException | None]) -> None:
-        self._end(OwnerCancelled() if owner.cancelled() else owner.exception() or owner.result())
+        error = None if owner.cancelled() else owner.exception()
+        self._end(OwnerCancelled() if owner.cancelled() else error or owner.result())
+        # asyncio lets these two out of its loop when a task or a callback raises them. In the group that a task group
+        # has made of one it does not know it, and a program that was told to end would go on.
+        if self._program_exit is not None and self._program_exit is not error:
+            raise self._program_exit
 
     async def _await_predecessors(self) -> None:
         """Wait for the end of what was there before. One that is draining ends by itself, and so it is kept."""
@@ -257,7 +288,8 @@ class Connection(Link):
             self._speaks_for_itself = bool(more)
         self._stage = "session"
         take = self._server_requests.take
-        watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage, take)
+        heard = None if self._liveness is None else self._liveness.note_life
+        watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage, take, heard)
         async with self._make_session(watched, WatchedSendStream(write_stream, self._on_request)) as self.session:
             with self._inside(scope):
                 self._stage = "initialize"
@@ -273,6 +305,8 @@ class Connection(Link):
             try:
                 with self._inside(scope):
                     self._background = background
+                    if self._liveness is not None:
+                        background.start_soon(self._liveness.watch)
                     self._publish()
                     await self._ending.wait()
             finally:
@@ -289,6 +323,9 @@ class Connection(Link):
         """
         try:
             yield
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._program_exit = error
+            raise
         except Exception as error:
             if self.state is State.CONNECTING:
                 self._lifecycle.apply(Event.FAILED, error)
@@ -370,6 +407,14 @@ class Connection(Link):
 
     def _on_change(self, before: State, after: State) -> None:
         record_state_change(self.server, before, after, self._fault)
+        if self._observer is None:
+            return
+        error = None
+        if self._fault is not None and before is State.CONNECTING:
+            error = connect_error(self._fault, self.server, self._stage)
+        elif self._fault is not None and before is State.READY:
+            error = loss_error(self._fault, self.server)
+        self._observer(StateChange(str(self.server), self.generation, before.value, after.value, error))
 
     # Ending ...
 
@@ -397,6 +442,8 @@ class Connection(Link):
             self._on_idle()
 
     def _on_idle(self) -> None:
+        if self._liveness is not None:
+            self._liveness.calls_ended()
         if self.state is State.CLOSING and not self._calls:
             self._ending.set()
 
@@ -480,6 +527,21 @@ class Connection(Link):
         if self._take_failure(probe) is not None:
             return False
         return outcome.answered or isinstance(outcome.error, _sdk.McpError)
+
+    async def _ping(self, seconds: float) -> None:
+        """Ask for a sign of life. It is no call in flight: nobody waits for it, and none may be delayed by it."""
+        call = new_call("ping", "ping", seconds)
+        token = current_call.set(call)
+        try:
+            with call.scope:
+                await self.session.send_ping()
+        except (_sdk.McpError, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await anyio.lowlevel.checkpoint()  # an error is an answer too, and an ended stream reports itself
+        finally:
+            current_call.reset(token)
+        failure = self._take_failure(call)
+        if failure is not None:
+            await self._judge(failure)
 
     def _give_up(self, call: Call) -> None:
         """Tell the server, in the background, that nobody waits for this answer any more."""

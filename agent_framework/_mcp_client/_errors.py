@@ -23,7 +23,16 @@ import httpx
 from pydantic import ValidationError
 
 from . import _sdk
-from ._causes import AnswerMissing, DeadlinePassed, HTTPRefusal, NotMCP, OwnerCancelled, ServerClosed, SessionExpired
+from ._causes import (
+    AnswerMissing,
+    DeadlinePassed,
+    HTTPRefusal,
+    NotMCP,
+    OwnerCancelled,
+    ServerClosed,
+    SessionExpired,
+    StillDialling,
+)
 from ._exceptions import (
     MCPAuthenticationError,
     MCPConnectionError,
@@ -104,7 +113,7 @@ def _foreign_timeout(error: Exception) -> Reading:
     return Reading(MCPTimeoutError, f"{what} took longer than the HTTP client or the system allows")
 
 
-def _deadline(error: DeadlinePassed) -> Reading:
+def _deadline(error: DeadlinePassed | StillDialling) -> Reading:
     return Reading(MCPTimeoutError, str(error), {"timeout": error.seconds})
 
 
@@ -141,6 +150,8 @@ def _not_valid(error: ValidationError) -> Reading:
 
 def _answer(error: _sdk.McpError) -> Reading:
     details = error.error
+    if isinstance(details, _sdk.UnreadableAnswer):
+        return Reading(MCPProtocolError, details.message)
     if is_request_timeout(error):
         return Reading(MCPTimeoutError, "no answer within request_timeout", {"code": details.code})
     reason = f"the server answered with an error: {details.message} (code {details.code})"
@@ -165,6 +176,7 @@ _READERS: tuple[tuple[type[BaseException], Reader], ...] = (
     (httpx.StreamError, _network),
     (SessionExpired, _session_expired),
     (DeadlinePassed, _deadline),
+    (StillDialling, _deadline),
     (NotMCP, _not_mcp),
     (_sdk.UnsupportedProtocolVersion, _not_mcp),
     (ValidationError, _not_valid),
@@ -244,8 +256,12 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 def is_request_timeout(error: BaseException) -> bool:
-    """Whether a session gave up waiting because of its own read timeout."""
-    return isinstance(error, _sdk.McpError) and error.error.code == _sdk.REQUEST_TIMEOUT
+    """Whether a session gave up waiting because of its own read timeout.
+
+    A server may use the code as well; what the session raises by itself comes from a ``TimeoutError``.
+    """
+    own = isinstance(error.__context__, TimeoutError)
+    return own and isinstance(error, _sdk.McpError) and error.error.code == _sdk.REQUEST_TIMEOUT
 
 
 def _interpret(cause: BaseException | None) -> Reading:
@@ -292,6 +308,23 @@ def _headline(server: Server, stage: str) -> str:
     if stage == "transport":
         return f"Failed to start MCP server '{server.command}'"
     return f"MCP server '{server.command_line}' failed to initialize"
+
+
+def loss_error(cause: BaseException, server: Server) -> MCPError:
+    """Why a connection that was open is no more.
+
+    Args:
+        cause: What went wrong; groups are read as their root cause.
+        server: To whom.
+
+    Returns:
+        An error to show, its ``__cause__`` set.
+    """
+    root = root_cause(cause)
+    reading = _interpret(root)
+    return _build(
+        reading, f"Lost the connection to MCP server {server}: {reading.reason}", root, server, "connect", None
+    )
 
 
 def request_error(cause: BaseException | None, server: Server, *, phase: str, what: str, sent: bool | None) -> MCPError:

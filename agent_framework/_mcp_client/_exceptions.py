@@ -29,7 +29,7 @@ class MCPError(ToolExecutionException):
 
     Attributes:
         server: The server as messages name it: the tool's name and the URL (without userinfo and query) or the command.
-        phase: What was under way: ``"connect"``, ``"list"``, ``"call"``, ``"prompt"`` or ``"close"``.
+        phase: What was under way: ``"connect"``, ``"list"``, ``"call"`` or ``"prompt"``.
         status_code: The HTTP status that the server answered with, or None.
         code: The JSON-RPC error code that the server answered with, or None.
         data: What the server put beside that code (JSON-RPC 2.0, section 5.1), or None.

@@ -15,8 +15,10 @@ The HTTP client is wrapped and never changed: it may belong to the user and serv
 from __future__ import annotations
 
 import asyncio
+import codecs
 import json
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,7 +29,11 @@ import anyio
 import httpx
 from pydantic_core import from_json
 
-from ._causes import AnswerMissing, HTTPRefusal, NotMCP, SessionExpired
+from . import _mends
+from ._causes import MESSAGE_LIMIT, AnswerMissing, HTTPRefusal, NotMCP, SessionExpired, too_long
+from ._mends.answers import WORTHWHILE, Results
+from ._mends.draining import DrainedResponse, drain
+from ._secrets import secret_words, without
 
 logger = logging.getLogger("agent_framework._mcp")
 
@@ -44,12 +50,20 @@ refuse requests before it, and some never answer it."""
 ERROR_BODY_LIMIT = 64 * 1024
 """How much of an error answer's body is read, in bytes, to find the JSON-RPC error that says why."""
 
+ERROR_BODY_TIMEOUT = 0.5
+"""How long the body of an answer that is no success may take, in seconds: the status is known, and a caller waits."""
+
+LEAST_RETRY = 100
+"""How soon a broken event stream is asked for again at the earliest, in milliseconds, whatever the server says: it may
+end every stream at once."""
+
 RESUME_ATTEMPTS = 2
 """How often in a row the SDK's transport asks for the rest of a broken event stream before it silently gives up."""
 
 _INTERNAL_ERROR = -32603
 _EXCHANGE = "agent_framework.mcp"
 _INITIALIZED = b'"notifications/initialized"'
+_EVENTS = "text/event-stream"
 _SESSION_ID = "mcp-session-id"
 _LAST_EVENT_ID = "last-event-id"
 
@@ -79,11 +93,13 @@ class Exchanges:
         failures: Why a request has no answer; whoever made the request takes it out. That an error came from here and
             not from the server is known by its id being in here, which no server can forge.
         headers: What a request is to carry beside the usual; the exchange takes it out.
+        results: What long answers are without while the SDK's transport carries them; None where they go whole.
         open: The exchanges under way. The HTTP request keeps its exchange alive, so none has to be taken out.
     """
 
     failures: dict[int | str, Failure] = field(default_factory=dict)
     headers: dict[int | str, Mapping[str, str]] = field(default_factory=dict)
+    results: Results | None = field(default_factory=lambda: Results() if _mends.is_on("answers") else None)
     open: WeakValueDictionary[int | str, _Exchange] = field(default_factory=WeakValueDictionary)
 
     def give_up(self, request_id: int | str) -> None:
@@ -104,6 +120,7 @@ class _Exchange:
     """One JSON-RPC request and the HTTP requests made to get its answer."""
 
     id: int | str
+    is_handshake: bool
     headers: Mapping[str, str] | None = None
     failed_attempts: int = 0
     given_up: bool = False
@@ -148,15 +165,25 @@ class GuardedClient(httpx.AsyncClient):
         self._ambient_headers = ambient_headers
         self._deliveries: set[asyncio.Task[None]] = set()
         self._resumable: dict[str, _Exchange] = {}
+        self._is_forgotten = False
+        self._endpoint: tuple[Any, httpx.URL | None] = (None, None)
 
     def build_request(self, method: str, url: Any, **kwargs: Any) -> httpx.Request:
-        request = self._client.build_request(method, url, **kwargs)
+        request = self._client.build_request(method, self._parsed(url), **kwargs)
         message = kwargs.get("json")
         if isinstance(message, dict) and "method" in message and "id" in message:
             key = message["id"]
-            exchange = _Exchange(key, self._exchanges.headers.pop(key, None))
+            exchange = _Exchange(key, message["method"] == "initialize", self._exchanges.headers.pop(key, None))
             request.extensions[_EXCHANGE] = self._exchanges.open[key] = exchange
         return request
+
+    def _parsed(self, url: Any) -> Any:
+        """A URL taken apart once: the transport has one, and gives it as text each time."""
+        if type(url) is not str:
+            return url
+        if self._endpoint[0] != url:
+            self._endpoint = (url, httpx.URL(url))
+        return self._endpoint[1]
 
     async def send(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
         exchange = request.extensions.get(_EXCHANGE)
@@ -164,12 +191,18 @@ class GuardedClient(httpx.AsyncClient):
             return await self._exchange(request, exchange, **kwargs)
         if request.method == "POST":
             return await self._tell(request, **kwargs)
+        if request.method == "DELETE" and self._is_forgotten:
+            # Whom the server does not know needs no farewell; and some give out the same session ids again.
+            return httpx.Response(204, request=request)
         if request.method == "DELETE":
             return await self._say_goodbye(request, **kwargs)
         resumed = self._resumable.get(request.headers.get(_LAST_EVENT_ID, ""))
         if resumed is not None:
             return await self._resume(request, resumed, **kwargs)
-        return await self._send(request, None, **kwargs)
+        response = await self._send(request, None, **kwargs)
+        if _content_type(response) != _EVENTS:
+            return response
+        return _with_body(response, _EVENTS, stream=_Standing(response))
 
     async def _send(self, request: httpx.Request, exchange: _Exchange | None, **kwargs: Any) -> httpx.Response:
         """Send, and follow redirects within the server's own origin only.
@@ -179,14 +212,16 @@ class GuardedClient(httpx.AsyncClient):
         headers = None if exchange is None else exchange.headers
         if headers is None and self._ambient_headers is not None:
             headers = self._ambient_headers()
-        request.headers.update(headers or {})
+        if headers:
+            request.headers.update(headers)
         kwargs["follow_redirects"] = False
         for _ in range(self._client.max_redirects + 1):
             response = await self._client.send(request, **kwargs)
             following = _next_within_origin(response)
             if following is None:
                 return response
-            await response.aread()
+            with anyio.move_on_after(ERROR_BODY_TIMEOUT):
+                await response.aread()
             await response.aclose()
             request = following
         raise httpx.TooManyRedirects("too many redirects", request=request)
@@ -197,6 +232,7 @@ class GuardedClient(httpx.AsyncClient):
                 response = await self._send(request, exchange, **kwargs)
                 return await self._checked(response, exchange)
         except Exception as error:  # noqa: BLE001  # whatever client, hooks and auth raise concerns this request
+            self._is_forgotten = self._is_forgotten or isinstance(error, SessionExpired)
             return self._answer_with_failure(request, exchange, _failure(error))
 
     async def _tell(self, request: httpx.Request, **kwargs: Any) -> httpx.Response:
@@ -260,17 +296,28 @@ class GuardedClient(httpx.AsyncClient):
         try:
             if not response.is_success:
                 raise await _refusal(response)
-            content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if content_type == "text/event-stream":
+            content_type = _content_type(response)
+            if content_type == _EVENTS:
                 answer = _Answer(response, exchange, self)
                 return answer.as_events() if resumed else await answer.as_response()
             if resumed or content_type != "application/json":
                 raise _not_an_answer(response, content_type)
-            _require_answer(await response.aread(), exchange.id)
+            response = await _read(response)
+            body = response.content
+            message = _require_answer(body, exchange.id)
         except BaseException:
             await response.aclose()
             raise
-        return response
+        shown = _without_secrets(message, response.request.headers)
+        passed = self.shorten(body, message, exchange) if shown is message else json.dumps(shown).encode()
+        return response if passed is body else _with_body(response, "application/json", content=passed)
+
+    def shorten(self, body: bytes, message: dict[str, Any], exchange: _Exchange) -> bytes:
+        """The text of an answer as the transport is to see it."""
+        results = self._exchanges.results
+        if results is None or len(body) < WORTHWHILE or exchange.is_handshake:
+            return body
+        return results.take_out(message) or body
 
     def _answer_with_failure(
         self, request: httpx.Request, exchange: _Exchange, failure: Failure, *, as_events: bool = False
@@ -319,6 +366,8 @@ class _Answer(httpx.AsyncByteStream):
         self._last_event_id: str | None = None
         self._events = self._read_events()
         self._first: bytes | None = None
+        self._answer: dict[str, Any] = {}
+        self._shown = self._answer
 
     async def as_response(self) -> httpx.Response:
         """The response for the transport: of JSON, if the first event is the answer, and of events otherwise.
@@ -329,8 +378,13 @@ class _Answer(httpx.AsyncByteStream):
         self._first = await anext(self._events, None)
         if self._first is None or not self._answered:
             return self.as_events()
+        body = _parse_event(self._first)[1]
+        if self._shown is self._answer:
+            body = self._client.shorten(body, self._answer, self._exchange)
+        if _mends.is_on("draining"):
+            return _with_body(self._response, "application/json", DrainedResponse, content=body, end=self.aclose)
         await self.aclose()
-        return _with_body(self._response, "application/json", content=_parse_event(self._first)[1])
+        return _with_body(self._response, "application/json", content=body)
 
     def as_events(self) -> httpx.Response:
         """The response for the transport, of events."""
@@ -347,8 +401,12 @@ class _Answer(httpx.AsyncByteStream):
         return event
 
     async def aclose(self) -> None:
-        await self._events.aclose()
-        await self._response.aclose()
+        try:
+            if self._answered and _mends.is_on("draining"):
+                await drain(self._events)
+        finally:
+            await self._events.aclose()
+            await self._response.aclose()
 
     async def _read_events(self) -> AsyncGenerator[bytes, None]:
         failure: Exception | None = None
@@ -356,12 +414,12 @@ class _Answer(httpx.AsyncByteStream):
         try:
             async with aclosing(cast("AsyncGenerator[bytes, None]", self._response.aiter_bytes())) as chunks:
                 async for chunk in chunks:
-                    for event in splitter.feed(chunk):
+                    for event in map(tamed, splitter.feed(chunk)):
                         if self._inspect(event):
-                            yield event
-        except (httpx.HTTPError, httpx.StreamError) as error:
+                            yield event if self._shown is self._answer else _as_event(json.dumps(self._shown).encode())
+        except (httpx.HTTPError, httpx.StreamError, NotMCP) as error:
             failure = error
-        if not self._answered and self._last_event_id is None:
+        if not self._answered and (self._last_event_id is None or isinstance(failure, NotMCP)):
             self._answered = True
             yield _as_event(self._client.record(self._exchange, _failure(failure or self._why_unanswered())))
 
@@ -383,6 +441,8 @@ class _Answer(httpx.AsyncByteStream):
                 self._malformed = True
                 return False
             self._answered = True
+            self._answer = message
+            self._shown = _without_secrets(message, self._response.request.headers)
         self._note(event_id)
         return True
 
@@ -405,30 +465,107 @@ class EventSplitter:
     def __init__(self) -> None:
         self._rest = bytearray()
         self._searched = 0  # up to here there is no blank line in it: a large event comes in many chunks
-        self._held = b""
+        self._begun = False
+        self._after_cr = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that this chunk completes, each with the blank line that ends it."""
-        chunk = self._held + chunk
-        # A CR at the end may be half of a CRLF: it waits for what follows.
-        self._held = b"\r" if chunk.endswith(b"\r") else b""
-        chunk = chunk[: len(chunk) - len(self._held)]
+        """The events that this chunk completes, each with the blank line that ends it.
+
+        Raises:
+            NotMCP: What has come is longer than any message may be.
+        """
+        if self._after_cr and chunk.startswith(b"\n"):
+            chunk = chunk[1:]  # the other half of a CRLF
+            self._after_cr = False
+        if chunk:
+            self._after_cr = chunk.endswith(b"\r")
         self._rest += chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         events = []
         while (end := self._rest.find(b"\n\n", self._searched)) >= 0:
-            events.append(bytes(self._rest[: end + 2]))
+            event = bytes(self._rest[: end + 2])
+            events.append(event if self._begun else event.removeprefix(codecs.BOM_UTF8))
+            self._begun = True
             del self._rest[: end + 2]
             self._searched = 0
         self._searched = max(0, len(self._rest) - 1)
+        if len(self._rest) > MESSAGE_LIMIT:
+            raise too_long()
         return events
 
 
-def _with_body(response: httpx.Response, content_type: str, **body: Any) -> httpx.Response:
+class _Standing(httpx.AsyncByteStream):
+    """The stream on which a server speaks up by itself, in whole events that the transport survives."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._events = self._read_events()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._events
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+        await self._response.aclose()
+
+    async def _read_events(self) -> AsyncGenerator[bytes, None]:
+        splitter = EventSplitter()
+        async with aclosing(cast("AsyncGenerator[bytes, None]", self._response.aiter_bytes())) as chunks:
+            async for chunk in chunks:
+                for event in splitter.feed(chunk):
+                    yield tamed(event)
+
+
+def tamed(event: bytes) -> bytes:
+    """An event with such ids and waiting times only as the transport can send back and wait.
+
+    The transport takes ids to an HTTP header as they are, and raises in the middle of everything where ``retry`` is
+    negative or beyond all numbers; digits only is what it may be (WHATWG HTML, "Server-sent events", interpreting).
+    """
+    if not (event.startswith((b"id", b"retry")) or b"\nid" in event or b"\nretry" in event):
+        return event
+    return b"\n".join(_tamed_line(line) for line in event.split(b"\n"))
+
+
+def _tamed_line(line: bytes) -> bytes:
+    name, _, value = line.partition(b":")
+    value = value.removeprefix(b" ")
+    if name == b"retry":
+        usable = value.isdigit() and len(value) <= 9
+        return b"retry: %d" % max(LEAST_RETRY, int(value)) if usable else b":"
+    return line if name != b"id" or re.fullmatch(rb"[!-~]([ -~]*[!-~])?", value) else b":"
+
+
+def _content_type(response: httpx.Response) -> str:
+    return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+async def _read(response: httpx.Response) -> httpx.Response:
+    """A response with its whole body read.
+
+    Raises:
+        NotMCP: It is longer than any message may be.
+    """
+    length = response.headers.get("content-length", "")
+    if length.isdecimal() and int(length) <= MESSAGE_LIMIT and "content-encoding" not in response.headers:
+        await response.aread()
+        return response
+    body = bytearray()
+    async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_bytes())) as chunks:
+        async for chunk in chunks:
+            body += chunk
+            if len(body) > MESSAGE_LIMIT:
+                raise too_long()
+    return _with_body(response, "application/json", content=bytes(body))
+
+
+def _with_body(
+    response: httpx.Response, content_type: str, kind: type[httpx.Response] = httpx.Response, **body: Any
+) -> httpx.Response:
     """A response with another body; what described the old one goes."""
     gone = ("content-type", "content-encoding", "content-length", "transfer-encoding")
     headers = [pair for pair in response.headers.multi_items() if pair[0].lower() not in gone]
     headers.append(("content-type", content_type))
-    return httpx.Response(response.status_code, headers=headers, request=response.request, **body)
+    return kind(response.status_code, headers=headers, request=response.request, **body)
 
 
 def _parse_event(event: bytes) -> tuple[str, bytes]:
@@ -473,12 +610,13 @@ def _is_message(message: dict[str, Any]) -> bool:
     return isinstance(message.get("result"), dict)
 
 
-def _require_answer(body: bytes, request_id: int | str) -> None:
+def _require_answer(body: bytes, request_id: int | str) -> dict[str, Any]:
     message = _parse_json(body)
     if message is None:
         raise NotMCP("the answer is not JSON-RPC, although it says that it is JSON")
     if not _is_answer(message, request_id):
         raise NotMCP("the answer is not a JSON-RPC response to the request")
+    return message
 
 
 def _not_an_answer(response: httpx.Response, content_type: str) -> Exception:
@@ -492,15 +630,15 @@ async def _refusal(response: httpx.Response) -> Exception:
     if response.status_code == 404 and _SESSION_ID in response.request.headers:
         return SessionExpired("the server answered HTTP 404 to the session id")
     said = await _error_in_body(response)
-    return HTTPRefusal(response, said and _without_header_values(said, response.request.headers))
+    return HTTPRefusal(response, said and without(said, secret_words(response.request.headers)))
 
 
-def _without_header_values(said: str, headers: httpx.Headers) -> str:
-    """What a server says in a refusal; some quote the token that they refuse."""
-    words = {word for value in headers.values() for word in value.split()}
-    for word in sorted((word for word in words if len(word) >= 8), key=len, reverse=True):
-        said = said.replace(word, "***")
-    return said
+def _without_secrets(message: dict[str, Any], headers: httpx.Headers) -> dict[str, Any]:
+    """An answer; an error in it without what we have sent in headers, as some servers quote the token they refuse."""
+    if "error" not in message and message["result"].get("isError") is not True:
+        return message
+    shown = without(message, secret_words(headers))
+    return message if shown == message else cast("dict[str, Any]", shown)
 
 
 async def _error_in_body(response: httpx.Response) -> str | None:
@@ -509,10 +647,12 @@ async def _error_in_body(response: httpx.Response) -> str | None:
         return None
     body = b""
     try:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > ERROR_BODY_LIMIT:
-                return None
+        with anyio.move_on_after(ERROR_BODY_TIMEOUT):
+            async with aclosing(cast("AsyncGenerator[bytes, None]", response.aiter_bytes())) as chunks:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > ERROR_BODY_LIMIT:
+                        return None
     except httpx.HTTPError:
         return None  # the status is known, and it is what counts
     error = (_parse_json(body) or {}).get("error")

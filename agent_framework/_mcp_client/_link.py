@@ -61,8 +61,10 @@ class Link(ABC):
         return None
 
     @abstractmethod
-    async def open(self, finish: Callable[[Link], Awaitable[None]] | None = None) -> None:
-        """Make it ready, and then wait for ``finish``."""
+    async def open(
+        self, finish: Callable[[Link], Awaitable[None]] | None = None, *, patience: float | None = None
+    ) -> None:
+        """Make it ready, and then wait for ``finish``; for the former no longer than ``patience`` seconds."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -71,6 +73,11 @@ class Link(ABC):
     @abstractmethod
     def drop(self) -> None:
         """Let go of it without waiting."""
+
+    @property
+    def is_open_here(self) -> bool:
+        """Whether requests of the running event loop can be sent without anything more to do."""
+        return False
 
     @property
     def is_over(self) -> bool:
@@ -135,7 +142,10 @@ class Link(ABC):
             self._give_up(call)
             return self._error(call, late)
         if isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError)):
-            self.lose(error)
+            # A transport that knows why it takes nothing more says so in the cause.
+            reason = error.__cause__ or error
+            self.lose(reason)
+            return self._error(call, reason)
         return self._error(call, error)
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:

@@ -15,13 +15,14 @@ import signal
 import sys
 from asyncio.subprocess import SubprocessStreamProtocol
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any, cast
 
 import anyio
 
 from . import _sdk
 from ._causes import ServerExited
+from ._secrets import printable, secret_lines, without
 
 STDIN_CLOSE_GRACE = 2.0
 """How long a server may take to exit after its input has ended, in seconds: enough to flush files, short for a user."""
@@ -47,16 +48,41 @@ _CHUNK = 64 * 1024
 
 
 class _Protocol(SubprocessStreamProtocol):
-    """Pipes as streams, and two events: the process is gone, and everything about it is closed."""
+    """Input and output as streams, and events: standard error has ended, the process is gone, everything is closed.
 
-    def __init__(self) -> None:
+    Args:
+        on_stderr: Given what comes on standard error, at once: no task is needed to read it.
+    """
+
+    def __init__(self, on_stderr: Callable[[bytes], None]) -> None:
         super().__init__(limit=_CHUNK, loop=asyncio.get_running_loop())
+        self._on_stderr = on_stderr
+        self.discards_output = False
+        self.stderr_ended = asyncio.Event()
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._pipes = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        if fd == 2:
+            self._on_stderr(cast("bytes", data))
+        elif not self.discards_output:
+            super().pipe_data_received(fd, data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 2:
+            self.stderr_ended.set()
+        super().pipe_connection_lost(fd, exc)
+
+    def discard_output(self) -> None:
+        """From now on nobody reads the output, and yet the process must not block on a full pipe."""
+        self.discards_output = True
+        pipe = self._pipes.get_pipe_transport(1)
+        if pipe is not None and not pipe.is_closing():
+            cast("asyncio.ReadTransport", pipe).resume_reading()
 
     def process_exited(self) -> None:
         super().process_exited()
@@ -65,7 +91,11 @@ class _Protocol(SubprocessStreamProtocol):
         asyncio.get_running_loop().call_later(EXIT_GRACE, self._end_output)
 
     def _end_output(self) -> None:
-        for descriptor in (1, 2):
+        self.end_output(1, 2)
+
+    def end_output(self, *descriptors: int) -> None:
+        """Read nothing more from these descriptors of the child."""
+        for descriptor in descriptors:
             pipe = self._pipes.get_pipe_transport(descriptor)
             if pipe is not None:
                 pipe.close()
@@ -78,12 +108,14 @@ class _Protocol(SubprocessStreamProtocol):
 class ServerProcess:
     """A running server. Made by :meth:`start`, ended by :meth:`stop`."""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol, secrets: tuple[str, ...]) -> None:
-        self._transport = transport
-        self._protocol = protocol
-        self._secrets = secrets
+    _transport: asyncio.SubprocessTransport
+    _protocol: _Protocol
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        self.secrets = secrets
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
-        self._stderr_ended = asyncio.Event()
+        self._stderr_rest = ""
+        self._closed_first = "output"
 
     @classmethod
     async def start(cls, parameters: Any) -> ServerProcess:
@@ -96,20 +128,32 @@ class ServerProcess:
             OSError: It cannot be started.
         """
         given = parameters.env or {}
-        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
-            _Protocol,
+        process = cls(secret_lines(given.values()))
+        process._transport, process._protocol = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Protocol(process._take_stderr),
             parameters.command,
             *parameters.args,
             env={**_sdk.default_environment(), **given},
             cwd=parameters.cwd,
             start_new_session=True,
         )
-        return cls(transport, protocol, _secrets(given.values()))
+        return process
 
     async def receive(self) -> bytes:
         """The next bytes of its output; empty at the end."""
         assert self._protocol.stdout is not None
         return await self._protocol.stdout.read(_CHUNK)
+
+    @property
+    def is_input_closed(self) -> bool:
+        """Whether nothing that is written from now on can reach it."""
+        assert self._protocol.stdin is not None
+        return self._protocol.stdin.is_closing()
+
+    def end_output(self, *, because_of: str) -> None:
+        """Read nothing more from it, because what it has closed makes it useless; ``receive`` ends."""
+        self._closed_first = because_of
+        self._protocol.end_output(1)
 
     async def send(self, data: bytes) -> None:
         """Write to its input.
@@ -121,41 +165,33 @@ class ServerProcess:
         self._protocol.stdin.write(data)
         await self._protocol.stdin.drain()
 
-    async def forward_stderr(self) -> None:
-        """Copy its standard error to ours until it ends, and keep the last lines."""
-        assert self._protocol.stderr is not None
-        rest = ""
-        try:
-            while chunk := await self._protocol.stderr.read(_CHUNK):
-                text = chunk.decode("utf-8", "replace")
-                _write_stderr(text)
-                *lines, rest = (rest + text).splitlines(keepends=True) or [""]
-                if rest.endswith("\n"):
-                    lines, rest = [*lines, rest], ""
-                self._stderr.extend(lines)
-                rest = self._without_secrets(rest)[-STDERR_LINE_LENGTH:]
-        finally:
-            self._stderr.append(rest)
-            self._stderr_ended.set()
+    def _take_stderr(self, data: bytes) -> None:
+        """Copy a piece of its standard error to ours, and keep the last lines."""
+        text = data.decode("utf-8", "replace")
+        _write_stderr(text)
+        *lines, rest = (self._stderr_rest + text).splitlines(keepends=True) or [""]
+        if rest.endswith("\n"):
+            lines, rest = [*lines, rest], ""
+        self._stderr.extend(lines)
+        self._stderr_rest = without(rest, self.secrets)[-STDERR_LINE_LENGTH:]
 
-    async def why_it_ended(self, closed: str = "output") -> ServerExited:
+    async def why_it_ended(self, closed: str | None = None) -> ServerExited:
         """How the server ended; call this once its output has ended, or its input is ``closed``."""
         with anyio.move_on_after(EXIT_GRACE):
             await self._protocol.exited.wait()
-            await self._stderr_ended.wait()
-        return ServerExited(self._transport.get_returncode(), self._last_words(), closed)
+            await self._protocol.stderr_ended.wait()
+        return ServerExited(self._transport.get_returncode(), self._last_words(), closed or self._closed_first)
 
     def _last_words(self) -> str:
-        lines = [self._without_secrets(line).strip()[:STDERR_LINE_LENGTH] for line in self._stderr]
+        lines = [
+            printable(without(line, self.secrets)).strip()[:STDERR_LINE_LENGTH]
+            for line in (*self._stderr, self._stderr_rest)
+        ]
         return " | ".join(line for line in lines if line)
-
-    def _without_secrets(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
 
     async def stop(self) -> None:
         """End the process and everything it started, whatever state it is in. Bounded, and safe to cancel."""
+        self._protocol.discard_output()
         try:
             await self._ask_to_leave()
         finally:
@@ -189,12 +225,6 @@ class ServerProcess:
         # macOS answers EPERM for a group of zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._transport.get_pid(), number)
-
-
-def _secrets(values: Iterable[str]) -> tuple[str, ...]:
-    """What must not be quoted: each line of each value, as standard error is quoted by the line; the longest first."""
-    lines = {line.strip() for value in values for line in value.splitlines()}
-    return tuple(sorted((line for line in lines if len(line) >= 4), key=len, reverse=True))
 
 
 def _write_stderr(text: str) -> None:

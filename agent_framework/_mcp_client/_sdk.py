@@ -9,18 +9,23 @@ the moment of use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import anyio
+import httpx
 from mcp import types
 from mcp.client import session as client_session
 from mcp.shared.exceptions import McpError
 from mcp.shared.message import SessionMessage
 from pydantic import Field, ValidationError
+
+from . import _mends
+from ._secrets import without
 
 __all__ = [
     "CONNECTION_CLOSED",
@@ -28,20 +33,25 @@ __all__ = [
     "BadEntry",
     "McpError",
     "SessionMessage",
+    "UnreadableAnswer",
     "UnsupportedProtocolVersion",
     "cancel_request",
     "decode",
     "default_environment",
     "encode",
+    "hide_secrets",
     "initialize",
     "is_session_expired",
     "is_unused",
+    "let_waiters_leave",
     "list_page",
     "make_http_client",
     "make_session",
+    "read",
     "remember_output_schemas",
     "request_id",
     "sampling_with_tools",
+    "unreadable_answer",
 ]
 
 CONNECTION_CLOSED = types.CONNECTION_CLOSED
@@ -74,8 +84,11 @@ def make_session(
     session = client_session.ClientSession(
         read_stream=read_stream, write_stream=write_stream, read_timeout_seconds=timeout, **callbacks
     )
-    if isinstance(getattr(session, "_response_streams", None), dict):
-        session._response_streams = _ResponseStreams()
+    let_waiters_leave(session)
+    if _mends.is_on("validators"):
+        from ._mends import validators
+
+        validators.keep_validators(session)
     return session
 
 
@@ -93,6 +106,13 @@ class _ResponseStreams(dict[Any, Any]):
     def items(self) -> Any:
         """All of them now: when a session of SDK 1.24 ends, the waiters that it wakes go out while it iterates."""
         return list(super().items())
+
+
+def let_waiters_leave(session: Any) -> None:
+    """Have a session of SDK 1.x, ours or the user's, survive that one who waits leaves just as the answer arrives."""
+    streams = getattr(session, "_response_streams", None)
+    if type(streams) is dict:
+        session._response_streams = _ResponseStreams(streams)
 
 
 @dataclass(frozen=True)
@@ -144,7 +164,53 @@ def decode(text: str | bytes) -> SessionMessage:
     Raises:
         pydantic.ValidationError: It is not JSON, or not JSON-RPC.
     """
-    return SessionMessage(types.JSONRPCMessage.model_validate_json(text))
+    if not _mends.is_on("answers"):
+        return SessionMessage(types.JSONRPCMessage.model_validate_json(text))
+    from ._mends import answers
+
+    return SessionMessage(answers.parse(text))
+
+
+def read(text: str | bytes, secrets: Sequence[str]) -> SessionMessage | Exception:
+    """What a peer has written, as a session is to see it; an exception for what is no message.
+
+    Args:
+        text: One message as JSON.
+        secrets: What an error among them must not quote.
+    """
+    try:
+        item = decode(text)
+    except ValueError as error:  # pydantic's ValidationError is one; servers print banners, so this is not the end
+        return unreadable_answer(text) or error
+    if secrets:
+        hide_secrets(item, secrets)
+    return item
+
+
+def hide_secrets(item: SessionMessage, secrets: Sequence[str]) -> None:
+    """Blank secrets out of an answer that is an error, in place."""
+    root = item.message.root
+    if isinstance(root, types.JSONRPCError):
+        root.error = root.error.model_copy(update={"message": without(root.error.message, secrets)})
+        root.error.data = without(root.error.data, secrets)
+    elif isinstance(root, types.JSONRPCResponse) and root.result.get("isError") is True:
+        root.result = without(root.result, secrets)
+
+
+class UnreadableAnswer(types.ErrorData):
+    """Stands for an answer that is not JSON-RPC, so that whoever waits for it need not go on waiting."""
+
+
+def unreadable_answer(text: str | bytes) -> SessionMessage | None:
+    """What ends the wait for an answer that ``decode`` refuses; None if it is no answer, or nobody's."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or "method" in message or not isinstance(message.get("id"), (int, str)):
+        return None
+    why = UnreadableAnswer(code=types.INTERNAL_ERROR, message="the answer is not a JSON-RPC response")
+    return SessionMessage(types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=message["id"], error=why)))
 
 
 def encode(item: SessionMessage) -> str:
@@ -227,7 +293,31 @@ def make_http_client() -> Any:
     """An ``httpx.AsyncClient`` with the time limits that the SDK's transport expects: 30 s, and 300 s between bytes."""
     from mcp.shared import _httpx_utils
 
-    return _httpx_utils.create_mcp_http_client()
+    timeout = getattr(_httpx_utils, "MCP_DEFAULT_TIMEOUT", None)
+    read_timeout = getattr(_httpx_utils, "MCP_DEFAULT_SSE_READ_TIMEOUT", None)
+    if timeout is None or read_timeout is None or not _mends.is_on("tls"):
+        return _httpx_utils.create_mcp_http_client()
+    from ._mends import tls
+
+    client = httpx.AsyncClient(timeout=httpx.Timeout(timeout, read=read_timeout), verify=tls.LazyContext.shared())
+    if _mends.is_on("connections"):
+        from ._mends import connections
+
+        connections.connect_directly(client, tls.shared_context)
+    return client
+
+
+async def dial(client: Any, url: str) -> None:
+    """Open a connection for the first request of an HTTP client of our own, where that can be done.
+
+    Raises:
+        httpx.ConnectError: There is none.
+        httpx.ConnectTimeout: There is none in time.
+    """
+    if _mends.is_on("connections"):
+        from ._mends import connections
+
+        await connections.dial(client, url)
 
 
 def default_environment() -> dict[str, str]:

@@ -159,7 +159,7 @@ class ServerRequests:
         except ValidationError as error:
             return _error(request, types.INVALID_PARAMS, f"Invalid request parameters: {_first_problem(error)}")
         try:
-            return _response(request, await self._call(request, asked))
+            return _writable(_response(request, await self._call(request, asked)))
         except Exception as error:  # callbacks are the user's and raise what they like; it concerns this request only
             logger.debug("The callback for %s failed.", request.method, exc_info=True)
             return _error(request, types.INTERNAL_ERROR, str(error) or type(error).__name__)
@@ -223,8 +223,19 @@ def _response(request: types.JSONRPCRequest, result: Any) -> types.JSONRPCMessag
     return types.JSONRPCMessage(types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result=body))
 
 
+def _writable(message: types.JSONRPCMessage) -> types.JSONRPCMessage:
+    """A message that can be written. Where it is written, it would be found out at the cost of the connection.
+
+    Raises:
+        ValueError: It holds text that UTF-8 cannot hold.
+    """
+    message.model_dump_json()
+    return message
+
+
 def _error(request: types.JSONRPCRequest, code: int, message: str) -> types.JSONRPCMessage:
-    error = types.ErrorData(code=code, message=message)
+    # The text may quote what UTF-8 cannot hold.
+    error = types.ErrorData(code=code, message=message.encode("utf-8", "replace").decode())
     return types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error))
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 
 
 class State(enum.Enum):
@@ -38,7 +39,7 @@ class Event(enum.Enum):
     FAILED = "failed"  # opening it failed
     LOST = "lost"  # the transport or the server went away
     CLOSE = "close"  # somebody wants it gone
-    ENDED = "ended"  # the owner has left the exit stack
+    ENDED = "ended"  # the owner has left everything
 
 
 TRANSITIONS: dict[State, dict[Event, State]] = {
@@ -66,6 +67,25 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
         Event.CLOSE: State.CLOSED,
     },
 }
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """A connection went from one state to another.
+
+    Attributes:
+        server: The server as messages name it.
+        generation: Which connection of its tool, counted from 1; a reconnect is the next one.
+        before: The old state: "new", "connecting", "ready", "closing" or "closed".
+        after: The new state.
+        error: Why, where something failed: an ``MCPError`` that names server and root cause. None otherwise.
+    """
+
+    server: str
+    generation: int
+    before: str
+    after: str
+    error: Exception | None = None
 
 
 class IllegalTransition(RuntimeError):

@@ -55,6 +55,7 @@ class WatchedReceiveStream:
         on_end: Called once, synchronously, before the reader learns of the end, with the transport's reason or None.
         on_garbage: Called with each exception that stands for something unreadable from the server.
         take: Offered each message; says whether the reader is not to see it.
+        on_item: Called with nothing whenever something arrives.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class WatchedReceiveStream:
         on_end: Callable[[BaseException | None], None],
         on_garbage: Callable[[Exception], None],
         take: Callable[[Any], bool],
+        on_item: Callable[[], None] | None = None,
     ) -> None:
         self._stream = stream
         self._take = take
+        self._on_item = on_item
         self._on_end = on_end
         self._on_garbage = on_garbage
         self._closed = False
@@ -87,6 +90,8 @@ class WatchedReceiveStream:
         if isinstance(item, TransportEnded):
             self._on_end(item.__cause__)
             raise anyio.EndOfStream
+        if self._on_item is not None:
+            self._on_item()
         if isinstance(item, Exception):
             self._on_garbage(item)
         return item
@@ -124,23 +129,28 @@ class WatchedSendStream:
     def __init__(self, stream: Any, on_request: Callable[[Call], None]) -> None:
         self._stream = stream
         self._on_request = on_request
+        self._writes_here = getattr(stream, "writes_in_task_of_sender", False)
         self._closed = False
 
     async def send(self, item: Any) -> None:
         if self._closed:
             raise anyio.ClosedResourceError
+        if not self._writes_here:
+            # Raises for text that UTF-8 cannot hold, half a surrogate pair as models write it now and then. Found by
+            # the task that writes, it would end the connection.
+            _sdk.encode(item)
         call = current_call.get()
         if call is None or call.request_id is not None:
             await self._stream.send(item)
             return
         call.request_id = _sdk.request_id(item)
         self._on_request(call)
-        # A cancellation can arrive after the transport has taken the message, so only a closed stream proves that it
-        # has not.
+        # A cancellation can arrive after the transport has taken the message, so only a closed stream, or text that
+        # cannot be written, proves that it has not.
         call.sent = True
         try:
             await self._stream.send(item)
-        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError, ValueError):
             call.sent = False
             raise
 

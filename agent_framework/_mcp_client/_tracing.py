@@ -166,7 +166,7 @@ def request_span(
         protocol_version: What the handshake agreed on, where that is known.
         call: The call, whose request id is read when the span ends.
     """
-    if not _is_recorded():
+    if not is_recorded():
         return _UNRECORDED
     attributes = {"mcp.method.name": method, **_peer(server.url, is_process=server.command is not None)}
     if protocol_version is not None:
@@ -240,7 +240,7 @@ def record_session(
         protocol_version: What the handshake agreed on.
         cause: What ended it, or None for a plain close.
     """
-    if not _is_recorded():
+    if not is_recorded():
         return
     attributes = dict(_peer(server.url, is_process=server.command is not None))
     if protocol_version is not None:
@@ -252,7 +252,7 @@ def record_session(
 # What all of them stand on ...
 
 
-def _is_recorded() -> bool:
+def is_recorded() -> bool:
     """Whether the host wants spans and somebody has set up a provider to take them."""
     from .. import observability
 

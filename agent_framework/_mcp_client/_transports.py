@@ -1,17 +1,16 @@
 # Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
 
-"""The three transports: each an async context manager of a stream of messages in and a stream of messages out.
+"""The transports: each an async context manager of a stream of messages in and a stream of messages out.
 
 A transport reports a loss by a last item on its read stream, ``TransportEnded`` with the reason, and by ending that
 stream; it does not raise into the task that entered it. What is wrong with one message travels as an exception on that
-stream.
+stream. The one over pipes has a file of its own, ``_stdio``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
@@ -19,10 +18,12 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from . import _sdk
-from ._causes import ServerClosed
+from ._causes import MESSAGE_LIMIT, ServerClosed
 from ._http import Exchanges, GuardedClient
-from ._process import ServerProcess
+from ._mends.answers import Completed
+from ._secrets import printable, secret_words
 from ._streams import TransportEnded
+from ._tracing import is_recorded
 
 CLOSE_FRAME_TIMEOUT = 2.0
 """How long a websocket server may take to answer our close frame, in seconds (RFC 6455, section 7.1.1 asks it to)."""
@@ -38,68 +39,6 @@ async def _stream_pairs() -> AsyncIterator[tuple[Any, Incoming, Any, Outgoing]]:
     write_stream, from_session = anyio.create_memory_object_stream[Any](0)
     with to_session, read_stream, write_stream, from_session:
         yield read_stream, to_session, write_stream, from_session
-
-
-@asynccontextmanager
-async def stdio(parameters: Any) -> AsyncIterator[tuple[Any, Any]]:
-    """A server as a child process that speaks over its standard input and output.
-
-    Args:
-        parameters: The SDK's ``StdioServerParameters``.
-
-    Raises:
-        OSError: The process cannot be started.
-    """
-    process = await ServerProcess.start(parameters)
-    async with _stream_pairs() as (read_stream, to_session, write_stream, from_session):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(process.forward_stderr)
-            tasks.start_soon(_read_lines, process, to_session, _decoder(parameters))
-            tasks.start_soon(_write_lines, process, from_session, to_session, parameters)
-            try:
-                yield read_stream, write_stream
-            finally:
-                # Its output is read while it is asked to leave: a server that blocks on a full pipe cannot exit.
-                await process.stop()
-                tasks.cancel_scope.cancel()
-
-
-def _decoder(parameters: Any) -> codecs.IncrementalDecoder:
-    make: Callable[[str], codecs.IncrementalDecoder] = codecs.getincrementaldecoder(parameters.encoding)
-    errors = parameters.encoding_error_handler
-    # A strict decoder gives up a whole chunk, with the good lines in it. Lone surrogates fail the one line they are in.
-    return make("surrogateescape" if errors == "strict" else errors)
-
-
-async def _read_lines(process: ServerProcess, to_session: Incoming, decoder: codecs.IncrementalDecoder) -> None:
-    begun: list[str] = []  # the parts of a line whose end has not come
-    while chunk := await process.receive():
-        *lines, rest = decoder.decode(chunk).split("\n")
-        for line in lines:
-            await _receive_line("".join([*begun, line]), to_session)
-            begun.clear()
-        begun.append(rest)
-    await _end(to_session, await process.why_it_ended())
-
-
-async def _receive_line(text: str | bytes, to_session: Incoming) -> None:
-    try:
-        item: _sdk.SessionMessage | Exception = _sdk.decode(text)
-    except ValueError as error:  # pydantic's ValidationError is one; servers print banners, so this is not the end
-        item = error
-    await to_session.send(item)
-
-
-async def _write_lines(process: ServerProcess, from_session: Outgoing, to_session: Incoming, parameters: Any) -> None:
-    async for item in from_session:
-        line = _sdk.encode(item) + "\n"
-        try:
-            await process.send(line.encode(parameters.encoding, parameters.encoding_error_handler))
-        except ConnectionError:
-            # From here on nothing can be sent; closing says so to the session at once.
-            from_session.close()
-            await _end(to_session, await process.why_it_ended("input"))
-            return
 
 
 async def _end(to_session: Incoming, reason: BaseException) -> None:
@@ -136,11 +75,15 @@ async def streamable_http(
     exchanges = Exchanges()
     # Only a client of our own is closed.
     async with _sdk.make_http_client() if http_client is None else nullcontext(http_client) as client:
+        # Where spans are recorded, a connection that cannot be made is told by the span of the handshake.
+        if http_client is None and not is_recorded():
+            await _sdk.dial(client, url)
         guarded = GuardedClient(client, exchanges, ambient_headers)
         try:
             transport = open_transport(url=url, http_client=guarded, terminate_on_close=terminate_on_close)
             async with transport as (read_stream, write_stream, *_):
-                yield read_stream, write_stream, exchanges
+                results = exchanges.results
+                yield read_stream if results is None else Completed(read_stream, results), write_stream, exchanges
         finally:
             await guarded.drop_deliveries()
 
@@ -178,13 +121,15 @@ async def websocket(url: str, **options: Any) -> AsyncIterator[tuple[Any, Any]]:
         "subprotocols": [Subprotocol("mcp")],
         "open_timeout": None,
         "close_timeout": CLOSE_FRAME_TIMEOUT,
+        "max_size": MESSAGE_LIMIT,
     }
     settings.update(options)
     socket = await connect(url, **settings)
     async with _closing(socket, settings["close_timeout"]):
         async with _stream_pairs() as (read_stream, to_session, write_stream, from_session):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_read_frames, receive, to_session)
+                secrets = () if socket.request is None else secret_words(socket.request.headers)
+                tasks.start_soon(_read_frames, receive, to_session, secrets)
                 tasks.start_soon(_write_frames, send, from_session, to_session)
                 yield read_stream, write_stream
                 tasks.cancel_scope.cancel()
@@ -215,24 +160,22 @@ async def _closing(socket: Any, timeout: float | None) -> AsyncIterator[None]:
 def _why_closed(error: Any) -> ServerClosed:
     """What a ``ConnectionClosed`` means: the server's farewell with its code and reason, or the lack of one."""
     if error.rcvd is not None and error.rcvd_then_sent is not False:
-        return ServerClosed(f"the server closed the websocket: {_printable(error.rcvd)}")
+        return ServerClosed(f"the server closed the websocket: {printable(error.rcvd)}")
     if error.sent is not None:
-        return ServerClosed(f"the websocket was closed: {_printable(error.sent)}")
+        return ServerClosed(f"the websocket was closed: {printable(error.sent)}")
     return ServerClosed("the server closed the connection without a close frame")
 
 
-def _printable(text: object) -> str:
-    return "".join(character if character.isprintable() else " " for character in str(text))
-
-
-async def _read_frames(receive: Callable[[], Awaitable[str | bytes]], to_session: Incoming) -> None:
+async def _read_frames(
+    receive: Callable[[], Awaitable[str | bytes]], to_session: Incoming, secrets: Sequence[str]
+) -> None:
     while True:
         try:
             frame = await receive()
         except ServerClosed as error:
             await _end(to_session, error)
             return
-        await _receive_line(frame, to_session)
+        await to_session.send(_sdk.read(frame, secrets))
 
 
 async def _write_frames(send: Callable[[str], Awaitable[None]], from_session: Outgoing, to_session: Incoming) -> None:

@@ -23,7 +23,8 @@ from soak_checks import Ledger
 from soak_peers import Peer
 from soak_plan import Fault, Plan, Step
 
-from agent_framework.exceptions import MCPError, ToolException
+from agent_framework._mcp import MCPError
+from agent_framework.exceptions import ToolException
 
 STEP_BOUND = 30.0
 """Seconds that one step may take. The worst that is allowed: a call waits for the end of a frozen predecessor, dials,

@@ -22,16 +22,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework._mcp import MCPTool
+from agent_framework._mcp import MCPConnectionError, MCPServerError, MCPTimeoutError, MCPTool
 from agent_framework._mcp_client._borrowed import BorrowedSession
 from agent_framework._mcp_client._server import Server
-from agent_framework.exceptions import (
-    MCPConnectionError,
-    MCPServerError,
-    MCPTimeoutError,
-    ToolException,
-    ToolExecutionException,
-)
+from agent_framework.exceptions import ToolException, ToolExecutionException
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
 ENDED = "your own, has ended and was not replaced"
@@ -450,6 +444,36 @@ async def test_a_cancelled_call_is_told_to_the_server() -> None:
             assert notice["params"]["requestId"] == request["id"]
             await session.send_ping()
             await tool.close()
+
+
+async def test_a_call_that_is_cancelled_just_as_its_answer_arrives_costs_no_other_call_of_the_session() -> None:
+    async def serve(peer: Peer) -> None:
+        while True:
+            request = await peer.from_session.receive()
+            message = json.loads(request.message.model_dump_json(by_alias=True, exclude_none=True))
+            if message["method"] == "tools/list":
+                await peer.answer(message, result={"tools": []})
+            elif message["method"] == "tools/call" and message["params"]["name"] == "echo":
+                await peer.answer(message, result={"content": []})
+
+    async with peer_session() as (peer, session):
+        server = asyncio.create_task(serve(peer))
+        tool = MCPTool("mine", session=session)
+        await tool.connect()
+        waiting = asyncio.create_task(tool.call_tool("wait"))
+        for turns in range(60):
+            answered = asyncio.create_task(tool.call_tool("echo"))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            answered.cancel()
+            await asyncio.wait({answered})
+            assert not waiting.done(), f"it failed when a call was cancelled after {turns} turns: {waiting}"
+        await asyncio.wait_for(tool.call_tool("echo"), BOUND)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await tool.close()
+        server.cancel()
+        await asyncio.wait({server})
 
 
 async def test_a_call_that_is_too_slow_is_a_timeout_error_and_told_to_the_server() -> None:

@@ -12,7 +12,8 @@ import pytest
 from fault_servers import BOUND, Exchange, HttpServer, McpScript
 
 from agent_framework import Content, FunctionInvocationContext, MCPStreamableHTTPTool
-from agent_framework.exceptions import MCPError, MCPTimeoutError, MCPToolError, ToolExecutionException
+from agent_framework._mcp import MCPError, MCPTimeoutError, MCPToolError
+from agent_framework.exceptions import ToolExecutionException
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}, "session": {"type": "string"}}}
 
@@ -77,10 +78,10 @@ async def test_what_is_held_back_is_named_in_a_warning(caplog: pytest.LogCapture
 
 
 async def test_arguments_may_be_called_like_our_own_parameters() -> None:
-    schema = {"type": "object", "properties": {"tool_name": {}, "self": {}, "ctx": {}, "context": {}}}
+    schema = {"type": "object", "properties": {"tool_name": {}, "ctx": {}, "context": {}}}
     with HttpServer(script(inputSchema=schema)) as server:
         async with http_tool(server) as tool:
-            arguments = {"tool_name": "a", "self": "b", "ctx": "c", "context": "d"}
+            arguments = {"tool_name": "a", "ctx": "c", "context": "d"}
             await invoke(tool, dict(arguments))
             assert last_call(server)["arguments"] == arguments
 
@@ -122,10 +123,24 @@ async def test_a_call_may_have_a_deadline_of_its_own() -> None:
 
     with HttpServer(McpScript(handlers={"tools/call": stall})) as server:
         async with http_tool(server, request_timeout=30) as tool:
-            with pytest.raises(MCPTimeoutError, match=r"0\.2 s"):
+            with pytest.raises(MCPTimeoutError, match=r"0\.2 s \(_timeout\)"):
                 await tool.call_tool("echo", _timeout=0.2)
             with pytest.raises(ValueError, match="_timeout"):
                 await tool.call_tool("echo", _timeout=-1)
+
+
+@pytest.mark.parametrize("limit", [BOUND, 0, None])
+async def test_a_call_may_take_longer_than_the_others(limit: float | None) -> None:
+    async def stall(params: dict[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(0.6)  # a slow tool
+        return {"content": [{"type": "text", "text": "done"}]}
+
+    with HttpServer(McpScript(handlers={"tools/call": stall})) as server:
+        async with http_tool(server, request_timeout=0.2) as tool:
+            with pytest.raises(MCPTimeoutError, match=r"0\.2 s \(request_timeout\)"):
+                await tool.call_tool("echo")
+            (content,) = await tool.call_tool("echo", _timeout=limit)
+            assert content.text == "done"  # type: ignore[union-attr]
 
 
 async def test_parsers_replace_the_built_in_ones_also_for_errors() -> None:

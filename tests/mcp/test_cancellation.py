@@ -14,8 +14,7 @@ import pytest
 from fault_servers import ANYIO_LOSES_SOCKETS, BOUND, HttpServer, McpScript, never
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework._mcp import MCPTool
-from agent_framework.exceptions import MCPConnectionError, MCPTimeoutError
+from agent_framework._mcp import MCPConnectionError, MCPTimeoutError, MCPTool
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
 AT_ONCE = 1.0  # seconds; what is measured takes some milliseconds, a busy machine adds to it

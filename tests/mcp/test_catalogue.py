@@ -11,7 +11,8 @@ import pytest
 from fault_servers import BOUND, HttpServer, McpScript
 
 from agent_framework import MCPStreamableHTTPTool
-from agent_framework.exceptions import MCPProtocolError, ToolException
+from agent_framework._mcp import MCPProtocolError
+from agent_framework.exceptions import ToolException
 
 OBJECT = {"type": "object", "properties": {}}
 CHANGED = {"method": "notifications/tools/list_changed"}

@@ -13,7 +13,8 @@ import pytest
 from fault_servers import BOUND, HttpServer, McpScript, never, unused_port
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework.exceptions import MCPConnectionError, MCPProtocolError, ToolException, ToolExecutionException
+from agent_framework._mcp import MCPConnectionError, MCPProtocolError
+from agent_framework.exceptions import ToolException, ToolExecutionException
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from conversation_server import TOOLS, ConversationServer
 from fault_servers import BOUND, HttpServer, never, unused_port
@@ -42,7 +43,9 @@ Calls = list[tuple[str, dict[str, Any]]]
 
 
 async def within(awaitable: Any, bound: float = BOUND) -> Any:
-    return await asyncio.wait_for(awaitable, bound)
+    # In this task and no other: upstream 1.6 to 1.9 cannot await an agent's run in another task than it was made in.
+    with anyio.fail_after(bound):
+        return await awaitable
 
 
 class RawModel(BaseChatClient):
@@ -209,7 +212,11 @@ async def test_several_runs_use_one_session_and_list_once(wire: Wire) -> None:
 async def test_runs_at_the_same_time_share_one_handshake(wire: Wire) -> None:
     tool = wire.tool()
     async with Agent(client=Model(*[[("echo", {"x": 0})]] * 4), tools=[tool]) as agent:
-        await within(asyncio.gather(*(agent.run("go") for _ in range(4))))
+
+        async def run() -> None:
+            await agent.run("go")
+
+        await within(asyncio.gather(*(run() for _ in range(4))))
     assert wire.methods[:3] == OPENING
     assert {method: wire.methods.count(method) for method in OPENING} == dict.fromkeys(OPENING, 1)
 
@@ -467,13 +474,16 @@ async def test_trap_10_headers_for_a_call_are_on_its_request() -> None:
     def provide(values: dict[str, Any]) -> dict[str, str]:
         return {"authorization": f"Bearer {values.get('token', 'nobody')}"}
 
-    with HttpServer(ConversationServer("ping", "prompts")) as server:
+    script = ConversationServer("ping", "prompts")
+    with HttpServer(script) as server:
         async with MCPStreamableHTTPTool("docs", server.url, header_provider=provide) as tool:
             agent = Agent(client=Model([("echo", {"x": 1})]), tools=[tool])
             await within(agent.run("go", function_invocation_kwargs={"token": "t-1"}))
         call = server.wait_for("tools/call")
         others = {exchange.headers.get("authorization") for exchange in server.exchanges if exchange is not call}
-        assert (call.headers.get("authorization"), others) == ("Bearer t-1", {"Bearer nobody"})
+        # Hosts from 1.19 on open a session for each run's credentials, so there its headers are on the handshake too.
+        expected = {"Bearer nobody", "Bearer t-1"} if script.opened_sessions > 1 else {"Bearer nobody"}
+        assert (call.headers.get("authorization"), others) == ("Bearer t-1", expected)
 
 
 async def test_trap_11_a_call_without_a_connection_says_what_to_do(easy_wire: Wire) -> None:

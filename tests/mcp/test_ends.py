@@ -24,9 +24,9 @@ import pytest
 from fault_servers import BOUND, CLOSE, JSON, Exchange, HttpServer, McpScript, never, unused_port
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework._mcp import MCPTool
+from agent_framework._mcp import MCPConnectionError, MCPError, MCPTool
 from agent_framework._mcp_client import _process
-from agent_framework.exceptions import MCPConnectionError, MCPError, ToolException
+from agent_framework.exceptions import ToolException
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -15,15 +15,10 @@ import websockets.exceptions
 from mcp import McpError
 from mcp.types import ErrorData
 
+from agent_framework._mcp import MCPConnectionError, MCPError, MCPServerError, MCPTimeoutError
 from agent_framework._mcp_client import _causes, _errors
 from agent_framework._mcp_client._server import Server, public_url
-from agent_framework.exceptions import (
-    MCPConnectionError,
-    MCPError,
-    MCPServerError,
-    MCPTimeoutError,
-    ToolExecutionException,
-)
+from agent_framework.exceptions import ToolExecutionException
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -91,13 +86,24 @@ def test_a_group_with_a_cancellation_inside_is_read_as_the_rest() -> None:
     [
         (ErrorData(code=-32602, message="no such tool"), MCPServerError),
         (ErrorData(code=-32000, message="a code that servers use, too"), MCPServerError),
-        (ErrorData(code=408, message="Timed out"), MCPTimeoutError),
+        (ErrorData(code=408, message="the code of a session's own deadline, from a server"), MCPServerError),
     ],
 )
-def test_json_rpc_errors_are_told_apart_by_their_codes(answer: ErrorData, kind: type[MCPError]) -> None:
+def test_json_rpc_errors_are_the_servers_and_keep_their_codes(answer: ErrorData, kind: type[MCPError]) -> None:
     error = _errors.request_error(McpError(answer), SERVER, phase="call", what="Tool 'x'", sent=True)
     assert type(error) is kind
     assert error.code == answer.code
+
+
+def test_the_deadline_of_a_session_is_known_by_where_its_error_comes_from() -> None:
+    try:
+        try:
+            raise TimeoutError
+        except TimeoutError:
+            raise McpError(ErrorData(code=408, message="Timed out"))  # noqa: B904  # as a session does it
+    except McpError as late:
+        error = _errors.request_error(late, SERVER, phase="call", what="Tool 'x'", sent=True)
+    assert type(error) is MCPTimeoutError
 
 
 def test_every_error_is_a_tool_execution_exception_with_a_plain_text() -> None:

@@ -12,7 +12,7 @@ import pytest
 from fault_servers import BOUND, CLOSE, Exchange, HttpServer, McpScript
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework.exceptions import (
+from agent_framework._mcp import (
     MCPAuthenticationError,
     MCPConnectionError,
     MCPError,

@@ -19,8 +19,8 @@ import pytest
 from fault_servers import ANYIO_LOSES_SOCKETS, BOUND, HttpServer, McpScript
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework._mcp import MCPTool
-from agent_framework.exceptions import MCPConnectionError, ToolException
+from agent_framework._mcp import MCPConnectionError, MCPTool
+from agent_framework.exceptions import ToolException
 
 pytestmark = pytest.mark.skipif(ANYIO_LOSES_SOCKETS, reason="anyio before 4.16 loses the socket of a cancelled connect")
 

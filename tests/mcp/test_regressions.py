@@ -15,7 +15,7 @@ import pytest
 from fault_servers import BOUND, HttpServer, McpScript, RpcError
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework.exceptions import MCPServerError
+from agent_framework._mcp import MCPServerError
 
 LEDGER_SERVER = str(Path(__file__).with_name("soak_server.py"))
 
@@ -24,6 +24,7 @@ import asyncio, sys
 from agent_framework import MCPStreamableHTTPTool
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 30  # debug mode reports a busy machine, too
     await MCPStreamableHTTPTool("script", sys.argv[1]).connect()
 
 asyncio.run(main())

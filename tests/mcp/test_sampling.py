@@ -15,7 +15,7 @@ import pytest
 from mcp import types
 
 from agent_framework import ChatResponse, Content, MCPStdioTool, MCPStreamableHTTPTool, Message
-from agent_framework.exceptions import MCPConnectionError
+from agent_framework._mcp import MCPConnectionError
 
 BOUND = 5.0
 SERVER = str(Path(__file__).with_name("asking_server.py"))

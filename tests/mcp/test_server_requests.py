@@ -227,6 +227,22 @@ async def test_a_handler_that_returns_something_else_answers_with_an_error() -> 
         assert SAMPLING in message
 
 
+@pytest.mark.parametrize("way", ["returned", "raised"])
+async def test_an_answer_that_no_wire_can_hold_is_an_error_of_that_request_only(way: str) -> None:
+    async def elicitation(context: RequestContext, params: Any) -> types.ElicitResult:
+        if way == "raised":
+            raise ValueError("half of a pair: \ud83d")
+        return types.ElicitResult(action="accept", content={"name": "half of a pair: \ud83d"})
+
+    async with peer(elicitation=elicitation, roots=no_roots) as server:
+        server.ask(ELICITATION, 1)
+        code, message = await server.error()
+        assert code == types.INTERNAL_ERROR
+        assert message.encode()
+        server.ask(ROOTS, 2)
+        assert (await server.answer())["id"] == 2
+
+
 async def test_a_cancellation_that_comes_out_of_a_handler_by_itself_is_an_error_of_that_request_only() -> None:
     other = Held()
 

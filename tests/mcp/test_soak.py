@@ -21,7 +21,7 @@ from soak_checks import Census, Ledger, StandardError
 from soak_plan import TRANSPORTS, Plan, Settings, Step, make_plan
 from soak_round import ZEROS, Round, Tally
 
-from agent_framework.exceptions import MCPConnectionError
+from agent_framework._mcp import MCPConnectionError
 
 SOAK = Path(__file__).with_name("soak.py")
 ROUNDS = 6

@@ -19,7 +19,8 @@ from opentelemetry import trace
 from otel_recorder import measurements, metric_reader, span_exporter
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool, observability
-from agent_framework.exceptions import MCPConnectionError, MCPServerError, MCPTimeoutError, MCPToolError, ToolException
+from agent_framework._mcp import MCPConnectionError, MCPServerError, MCPTimeoutError, MCPToolError
+from agent_framework.exceptions import ToolException
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
 OPERATION, SESSION = "mcp.client.operation.duration", "mcp.client.session.duration"

@@ -22,15 +22,15 @@ import pytest
 from fault_servers import HTTP_FAULTS, HttpServer, McpScript, unused_port
 
 from agent_framework import Agent, BaseChatClient, MCPStdioTool, MCPStreamableHTTPTool
-from agent_framework.exceptions import (
+from agent_framework._mcp import (
     MCPAuthenticationError,
     MCPConnectionError,
     MCPError,
     MCPProtocolError,
     MCPServerError,
     MCPTimeoutError,
-    ToolException,
 )
+from agent_framework.exceptions import ToolException
 
 pytestmark = pytest.mark.timeout(30)
 

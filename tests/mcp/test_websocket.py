@@ -20,15 +20,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from agent_framework import MCPWebsocketTool
-from agent_framework.exceptions import (
+from agent_framework._mcp import (
     MCPAuthenticationError,
     MCPConnectionError,
     MCPError,
     MCPProtocolError,
     MCPServerError,
     MCPTimeoutError,
-    ToolException,
 )
+from agent_framework.exceptions import ToolException
 
 PATIENCE = 0.5  # seconds that a tool gives a server that never answers
 AT_ONCE = 1.0  # seconds; what is measured takes some milliseconds, a busy machine adds to it
