@@ -13,7 +13,6 @@ import contextlib
 import os
 import signal
 import sys
-from asyncio.subprocess import SubprocessStreamProtocol
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -44,78 +43,131 @@ STDERR_LINES = 10
 STDERR_LINE_LENGTH = 500
 """How many characters of each."""
 
-_CHUNK = 64 * 1024
+_HELD_LIMIT = 128 * 1024
+"""How much output is held that nobody has received yet, in bytes, before the pipe is left to fill up."""
 
 
-class _Protocol(SubprocessStreamProtocol):
-    """Input and output as streams, and events: standard error has ended, the process is gone, everything is closed.
+class _Pipes(asyncio.SubprocessProtocol):
+    """The pipes to and from a process, without a task of their own.
 
     Args:
-        on_stderr: Given what comes on standard error, at once: no task is needed to read it.
+        on_stderr: Given what comes on standard error, at once.
+
+    Attributes:
+        room: Set while the input takes more.
+        input_closed: Whether the input is closed, on either side.
+        stderr_ended: Set when standard error is at its end.
+        exited: Set when the process is gone.
+        closed: Set when all of this is over.
     """
 
+    _transport: asyncio.SubprocessTransport
+
     def __init__(self, on_stderr: Callable[[bytes], None]) -> None:
-        super().__init__(limit=_CHUNK, loop=asyncio.get_running_loop())
         self._on_stderr = on_stderr
-        self.discards_output = False
+        self._chunks: deque[bytes] = deque()  # what nobody has received yet
+        self._held = 0  # how many bytes these are
+        self._paused = self._discards = self._output_ended = False
+        self._output_news = asyncio.Event()
+        self._ending: asyncio.TimerHandle | None = None
+        self.closed_first = "output"
+        self.input_closed = False
+        self.room = asyncio.Event()
+        self.room.set()
         self.stderr_ended = asyncio.Event()
         self.exited = asyncio.Event()
         self.closed = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self._pipes = cast("asyncio.SubprocessTransport", transport)
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pause_writing(self) -> None:
+        self.room.clear()
+
+    def resume_writing(self) -> None:
+        self.room.set()
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        piece = cast("bytes", data)
         if fd == 2:
-            self._on_stderr(cast("bytes", data))
-        elif not self.discards_output:
-            super().pipe_data_received(fd, data)
+            self._on_stderr(piece)
+        elif not self._discards:
+            self._chunks.append(piece)
+            self._output_news.set()
+            self._hold(len(piece))
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 2:
+        if fd == 0:
+            self.input_closed = True
+            self.room.set()
+            if exc is not None:  # something that was written has not been read, and nobody can be told which
+                self.end_output(because_of="input")
+        elif fd == 1:
+            self._output_ended = True
+            self._output_news.set()
+        else:
             self.stderr_ended.set()
-        super().pipe_connection_lost(fd, exc)
+
+    def process_exited(self) -> None:
+        self.exited.set()
+        # What it has started may hold its pipes open for as long as it likes, and say nothing.
+        self._ending = asyncio.get_running_loop().call_later(EXIT_GRACE, self._close_pipes, 1, 2)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._ending is not None:
+            self._ending.cancel()
+        self.closed.set()
+
+    async def receive(self) -> bytes:
+        """The next bytes of the output; empty at its end."""
+        while not self._chunks:
+            if self._output_ended:
+                return b""
+            self._output_news.clear()
+            await self._output_news.wait()
+        chunk = self._chunks.popleft()
+        self._hold(-len(chunk))
+        return chunk
 
     def discard_output(self) -> None:
         """From now on nobody reads the output, and yet the process must not block on a full pipe."""
-        self.discards_output = True
-        pipe = self._pipes.get_pipe_transport(1)
-        if pipe is not None and not pipe.is_closing():
-            cast("asyncio.ReadTransport", pipe).resume_reading()
+        self._discards = True
+        self._chunks.clear()
+        self._hold(-self._held)
 
-    def process_exited(self) -> None:
-        super().process_exited()
-        self.exited.set()
-        # What it has started may hold its output open for as long as it likes, and say nothing.
-        asyncio.get_running_loop().call_later(EXIT_GRACE, self._end_output)
+    def end_output(self, *, because_of: str) -> None:
+        """Read no more output, because what was closed before makes it useless."""
+        self.closed_first = because_of
+        self._close_pipes(1)
 
-    def _end_output(self) -> None:
-        self.end_output(1, 2)
+    def _hold(self, more: int) -> None:
+        """Read no further while more is held than anybody takes."""
+        self._held += more
+        pipe = self._transport.get_pipe_transport(1)
+        if self._paused is (self._held > _HELD_LIMIT) or pipe is None or pipe.is_closing():
+            return
+        self._paused = not self._paused
+        reading = cast("asyncio.ReadTransport", pipe)
+        (reading.pause_reading if self._paused else reading.resume_reading)()
 
-    def end_output(self, *descriptors: int) -> None:
-        """Read nothing more from these descriptors of the child."""
+    def _close_pipes(self, *descriptors: int) -> None:
         for descriptor in descriptors:
-            pipe = self._pipes.get_pipe_transport(descriptor)
+            pipe = self._transport.get_pipe_transport(descriptor)
             if pipe is not None:
                 pipe.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self.closed.set()
 
 
 class ServerProcess:
     """A running server. Made by :meth:`start`, ended by :meth:`stop`."""
 
     _transport: asyncio.SubprocessTransport
-    _protocol: _Protocol
+    _pipes: _Pipes
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         self.secrets = secrets
+        self._turn = asyncio.Lock()
         self._stderr: deque[str] = deque(maxlen=STDERR_LINES)
         self._stderr_rest = ""
-        self._closed_first = "output"
 
     @classmethod
     async def start(cls, parameters: Any) -> ServerProcess:
@@ -129,8 +181,8 @@ class ServerProcess:
         """
         given = parameters.env or {}
         process = cls(secret_lines(given.values()))
-        process._transport, process._protocol = await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Protocol(process._take_stderr),
+        process._transport, process._pipes = await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Pipes(process._take_stderr),
             parameters.command,
             *parameters.args,
             env={**_sdk.default_environment(), **given},
@@ -141,29 +193,20 @@ class ServerProcess:
 
     async def receive(self) -> bytes:
         """The next bytes of its output; empty at the end."""
-        assert self._protocol.stdout is not None
-        return await self._protocol.stdout.read(_CHUNK)
-
-    @property
-    def is_input_closed(self) -> bool:
-        """Whether nothing that is written from now on can reach it."""
-        assert self._protocol.stdin is not None
-        return self._protocol.stdin.is_closing()
-
-    def end_output(self, *, because_of: str) -> None:
-        """Read nothing more from it, because what it has closed makes it useless; ``receive`` ends."""
-        self._closed_first = because_of
-        self._protocol.end_output(1)
+        return await self._pipes.receive()
 
     async def send(self, data: bytes) -> None:
-        """Write to its input.
+        """Write to its input, as soon as there is room. Who is cancelled before has written nothing.
 
         Raises:
-            ConnectionError: It has closed its input.
+            ServerExited: Its input is closed; nothing was written.
         """
-        assert self._protocol.stdin is not None
-        self._protocol.stdin.write(data)
-        await self._protocol.stdin.drain()
+        async with self._turn:
+            await self._pipes.room.wait()
+            pipe = self._transport.get_pipe_transport(0)
+            if pipe is None or pipe.is_closing() or self._pipes.input_closed:
+                raise await self.why_it_ended("input")
+            cast("asyncio.WriteTransport", pipe).write(data)
 
     def _take_stderr(self, data: bytes) -> None:
         """Copy a piece of its standard error to ours, and keep the last lines."""
@@ -178,9 +221,9 @@ class ServerProcess:
     async def why_it_ended(self, closed: str | None = None) -> ServerExited:
         """How the server ended; call this once its output has ended, or its input is ``closed``."""
         with anyio.move_on_after(EXIT_GRACE):
-            await self._protocol.exited.wait()
-            await self._protocol.stderr_ended.wait()
-        return ServerExited(self._transport.get_returncode(), self._last_words(), closed or self._closed_first)
+            await self._pipes.exited.wait()
+            await self._pipes.stderr_ended.wait()
+        return ServerExited(self._transport.get_returncode(), self._last_words(), closed or self._pipes.closed_first)
 
     def _last_words(self) -> str:
         lines = [
@@ -191,34 +234,28 @@ class ServerProcess:
 
     async def stop(self) -> None:
         """End the process and everything it started, whatever state it is in. Bounded, and safe to cancel."""
-        self._protocol.discard_output()
+        self._pipes.discard_output()
         try:
             await self._ask_to_leave()
         finally:
             self._signal_group(signal.SIGKILL)
             with anyio.move_on_after(REAP_TIMEOUT, shield=True):
-                await self._protocol.exited.wait()
+                await self._pipes.exited.wait()
             # A grandchild that left the group can hold the pipes open: they are closed from our side.
             self._transport.close()
             with anyio.move_on_after(REAP_TIMEOUT, shield=True):
-                await self._protocol.closed.wait()
-                await self._input_closed()
+                await self._pipes.closed.wait()
 
     async def _ask_to_leave(self) -> None:
-        assert self._protocol.stdin is not None
-        self._protocol.stdin.close()
+        pipe = self._transport.get_pipe_transport(0)
+        if pipe is not None:
+            pipe.close()
         with anyio.move_on_after(STDIN_CLOSE_GRACE):
-            await self._protocol.exited.wait()
+            await self._pipes.exited.wait()
             return
         self._signal_group(signal.SIGTERM)
         with anyio.move_on_after(TERMINATE_GRACE):
-            await self._protocol.exited.wait()
-
-    async def _input_closed(self) -> None:
-        """Take the error of an input that broke with data in it, about which asyncio would complain before 3.12."""
-        assert self._protocol.stdin is not None
-        with contextlib.suppress(OSError):
-            await self._protocol.stdin.wait_closed()
+            await self._pipes.exited.wait()
 
     def _signal_group(self, number: int) -> None:
         # The group outlives its leader for as long as it has members, so this reaches what the server left behind.

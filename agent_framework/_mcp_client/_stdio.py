@@ -8,7 +8,6 @@ its way, which is a good part of what it costs.
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +17,7 @@ from typing import Any
 import anyio
 
 from . import _sdk
-from ._causes import MESSAGE_LIMIT, too_long
+from ._causes import MESSAGE_LIMIT, ServerExited, too_long
 from ._process import ServerProcess
 from ._streams import TransportEnded
 
@@ -109,7 +108,6 @@ class MessageWriter:
     def __init__(self, process: ServerProcess, parameters: Any) -> None:
         self._process = process
         self._parameters = parameters
-        self._turn = asyncio.Lock()
 
     async def send(self, item: Any) -> None:
         """Write one message, as soon as the pipe has room.
@@ -120,11 +118,7 @@ class MessageWriter:
         """
         line = _sdk.encode(item) + "\n"
         data = line.encode(self._parameters.encoding, self._parameters.encoding_error_handler)
-        async with self._turn:
-            if self._process.is_input_closed:
-                raise anyio.BrokenResourceError from await self._process.why_it_ended("input")
-            try:
-                await self._process.send(data)
-            except ConnectionError:
-                # It may have got this and closed its input then: who waits for an answer learns it from the end.
-                self._process.end_output(because_of="input")
+        try:
+            await self._process.send(data)
+        except ServerExited as error:
+            raise anyio.BrokenResourceError from error
