@@ -57,8 +57,7 @@ from ._mcp_client._sampling import (
     list_roots,
 )
 from ._mcp_client._server import Server, public_url
-from ._mcp_client._state import State
-from ._mcp_client._state import StateChange as MCPStateChange
+from ._mcp_client._state import MCPStateChange, State
 from ._mcp_client._tasks import MCPTaskOptions, TaskCalls, is_required
 from ._tools import FunctionTool
 from .exceptions import ToolException, ToolExecutionException

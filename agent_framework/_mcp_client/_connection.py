@@ -47,7 +47,7 @@ from ._link import Link
 from ._liveness import Liveness
 from ._server import Server
 from ._server_requests import Handler, ServerRequests
-from ._state import Event, Lifecycle, State, StateChange
+from ._state import Event, Lifecycle, MCPStateChange, State
 from ._streams import Call, WatchedReceiveStream, WatchedSendStream, current_call
 from ._tracing import record_session, record_state_change, request_span
 
@@ -106,7 +106,7 @@ class Connection(Link):
         request_timeout: float | None = None,
         handlers: Mapping[str, Handler] | None = None,
         ping_interval: float | None = None,
-        on_change: Callable[[StateChange], None] | None = None,
+        on_change: Callable[[MCPStateChange], None] | None = None,
         predecessor: Connection | None = None,
     ) -> None:
         super().__init__(server, generation)
@@ -414,7 +414,7 @@ class Connection(Link):
             error = connect_error(self._fault, self.server, self._stage)
         elif self._fault is not None and before is State.READY:
             error = loss_error(self._fault, self.server)
-        self._observer(StateChange(str(self.server), self.generation, before.value, after.value, error))
+        self._observer(MCPStateChange(str(self.server), self.generation, before.value, after.value, error))
 
     # Ending ...
 

@@ -70,7 +70,7 @@ TRANSITIONS: dict[State, dict[Event, State]] = {
 
 
 @dataclass(frozen=True)
-class StateChange:
+class MCPStateChange:
     """A connection went from one state to another.
 
     Attributes:
