@@ -13,6 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from pathlib import Path
+from weakref import WeakSet
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -64,6 +65,7 @@ class RawServer:
         self._loop.set_exception_handler(lambda *_: None)  # clients that break TLS on purpose
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._handlers: set[asyncio.Task[None]] = set()
+        self._transports: WeakSet[asyncio.BaseTransport] = WeakSet()
 
     @property
     def url(self) -> str:
@@ -81,6 +83,7 @@ class RawServer:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
+        self._transports.add(writer.transport)
         task = self._loop.create_task(self._serve(reader, writer))
         self._handlers.add(task)
         task.add_done_callback(self._handlers.discard)
@@ -106,7 +109,11 @@ class RawServer:
             task.cancel()
         if self._handlers:
             await asyncio.wait(self._handlers)
-        await asyncio.sleep(0.01)  # for the sockets, which close in the turns after their writers
+        for transport in self._transports:
+            transport.abort()  # type: ignore[attr-defined]  # TLS would wait for the client, whose loop waits for us
+        deadline = self._loop.time() + 1
+        while len(self._loop._selector.get_map()) > 1 and self._loop.time() < deadline:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.01)  # until the loop watches no socket any more: some have no writer yet
 
 
 class Certificates:

@@ -35,7 +35,9 @@ def foreign_classes() -> list[type[Exception]]:
     names = {(module, name) for module in modules for name in (*getattr(module, "__all__", ()), *vars(module))}
     # Asking for a deprecated name warns, so only what the modules define themselves is looked at.
     found = {item for module, name in names if inspect.isclass(item := vars(module).get(name))}
-    return sorted((item for item in found if issubclass(item, Exception)), key=lambda item: (item.__name__, item.__module__))
+    return sorted(
+        (item for item in found if issubclass(item, Exception)), key=lambda item: (item.__name__, item.__module__)
+    )
 
 
 @pytest.mark.parametrize("foreign", foreign_classes(), ids=lambda foreign: f"{foreign.__module__}.{foreign.__name__}")

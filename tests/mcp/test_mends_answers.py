@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import httpx
 import pytest
 from mcp import types
 from mcp.client.session import ClientSession
+from mcp.shared.message import SessionMessage
+from referencing.exceptions import Unresolvable
 
 from agent_framework import Content, MCPStreamableHTTPTool
 from agent_framework._mcp_client import _mends, _sdk
@@ -172,6 +175,25 @@ async def test_a_stream_that_never_ends_is_left_after_a_moment(monkeypatch: pyte
             assert text(await tool.call_tool("echo", a=2)) == '{"a": 2}'
 
 
+@pytest.mark.usefixtures("mended")
+async def test_a_stream_that_goes_on_and_on_is_left_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "DRAIN_TIMEOUT", 2 * BOUND)
+    left = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def flood(exchange: Exchange) -> None:
+        try:
+            while True:
+                await exchange.send(b"1000\r\n: %b\n\n\r\n" % (b"x" * 4092))
+        finally:
+            loop.call_soon_threadsafe(left.set)
+
+    with HttpServer(Streams(behind=flood)) as server:
+        async with MCPStreamableHTTPTool("x", server.url) as tool:
+            await tool.call_tool("echo", a=1)
+            await asyncio.wait_for(left.wait(), BOUND)
+
+
 @pytest.mark.parametrize("before", [0, 2])
 async def test_what_breaks_behind_an_answer_breaks_nothing_else(way: str, before: int) -> None:
     async def cut(exchange: Exchange) -> None:
@@ -245,6 +267,40 @@ async def test_long_answers_arrive_whole_over_http(way: str, events: bool) -> No
             assert tool._link is not None
             results = getattr(tool._link, "_exchanges").results  # noqa: B009
             assert results is None or not results._results
+
+
+def test_an_error_in_the_place_of_an_answer_leaves_no_result_behind() -> None:
+    results = answers.Results()
+    for answer in (
+        types.JSONRPCError(jsonrpc="2.0", id=3, error=types.ErrorData(code=1, message="x")),
+        types.JSONRPCResponse(jsonrpc="2.0", id=3, result={}),
+    ):
+        assert results.take_out({"jsonrpc": "2.0", "id": 3, "result": RESULT}) is not None
+        results.put_back(SessionMessage(types.JSONRPCMessage(answer)))
+        assert not results._results
+    assert answer.model_dump()["result"] == RESULT
+
+
+@pytest.mark.parametrize("events", [False, True])
+@pytest.mark.usefixtures("mended")
+async def test_answers_to_calls_that_were_given_up_leave_no_result_behind(events: bool) -> None:
+    async def answer(params: dict[str, Any]) -> dict[str, Any]:
+        return {"content": [{"type": "text", "text": LONG}]}
+
+    with HttpServer(McpScript(events=events, handlers={"tools/call": answer})) as server:
+        async with MCPStreamableHTTPTool("x", server.url) as tool:
+            for turns in range(0, 60, 2):
+                call = asyncio.create_task(tool.call_tool("echo"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                if turns % 4:
+                    await asyncio.sleep(0.005)
+                call.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await call
+            assert text(await tool.call_tool("echo")) == LONG
+            results = getattr(tool._link, "_exchanges").results  # noqa: B009
+            assert not results._results
 
 
 async def test_the_sdks_own_session_reads_the_transport(way: str) -> None:
@@ -321,6 +377,8 @@ async def test_a_structured_result_is_judged_as_the_sdk_judges_it(name: str, mon
             for _ in range(2):
                 try:
                     found.append(await session._validate_tool_result("t", result))
+                except Unresolvable as error:  # older SDKs let it through
+                    found.append((RuntimeError, f"Invalid schema for tool t: {error}"))
                 except Exception as error:  # noqa: BLE001  # whatever it is
                     found.append((type(error), str(error)))
         return found
@@ -329,6 +387,19 @@ async def test_a_structured_result_is_judged_as_the_sdk_judges_it(name: str, mon
     mended = await outcomes()
     monkeypatch.setattr(_mends, "_RULED_OUT", _mends.NAMES)
     assert mended == await outcomes()
+
+
+@pytest.mark.usefixtures("mended")
+async def test_a_schema_that_refers_to_elsewhere_is_never_fetched() -> None:
+    with HttpServer(McpScript()) as server:
+        for keyword in ("$ref", "$dynamicRef"):
+            schema = {"properties": {"m": {"const": 1}, "n": {keyword: f"{server.url}/schema"}}}
+            async with session_with(schema) as session:
+                for content in ({"n": 1}, {"m": 2, "n": 1}):  # one that cannot be judged, one that does not fit anyway
+                    result = types.CallToolResult(content=[], structuredContent=content)
+                    with pytest.raises(RuntimeError, match="Invalid schema for tool t"):
+                        await session._validate_tool_result("t", result)
+        assert server.connections == 0
 
 
 @pytest.mark.usefixtures("mended")

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import gc
 import gzip
 import json
 import socket
 import ssl
 import sys
+import threading
+import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -216,6 +221,83 @@ async def test_a_connection_that_the_server_has_closed_is_not_used_again(client:
             assert server.connections == count
 
 
+async def test_a_connection_that_ended_while_the_loop_stood_still_is_not_used_again(client: httpx.AsyncClient) -> None:
+    closed = threading.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        await asyncio.sleep(0.1)
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    with RawServer(handle) as server:
+        for count in range(1, 4):
+            closed.clear()
+            assert (await client.post(server.url, content=b"hello")).text == "ok"
+            assert closed.wait(BOUND)  # without the loop
+            assert server.connections == count
+
+
+async def test_a_connection_past_its_time_is_not_used_again(
+    mended: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "KEEP_ALIVE", 0.05)
+    with RawServer(saying(OK)) as server:
+        for count in range(1, 4):
+            assert (await mended.post(server.url, content=b"hello")).text == "ok"
+            time.sleep(0.1)  # so that the loop cannot close it
+            assert server.connections == count
+
+
+async def test_connections_that_the_server_has_closed_are_forgotten(mended: httpx.AsyncClient) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+
+    pool = mended._transport._pool  # type: ignore[attr-defined]
+    with RawServer(handle) as server:
+        for _ in range(3):
+            assert (await mended.post(server.url, content=b"hello")).text == "ok"
+            await until(lambda: not pool._wires)
+            assert not pool._idle
+
+
+async def test_a_server_that_changes_the_protocol_is_an_error(mended: httpx.AsyncClient) -> None:
+    change = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n"
+    with RawServer(saying(change)) as server:
+        for headers in ({"connection": "upgrade", "upgrade": "other"}, {}):
+            with pytest.raises(httpx.RemoteProtocolError):
+                await asyncio.wait_for(mended.post(server.url, headers=headers), BOUND)
+        await until(lambda: server.open == 0)
+
+
+async def test_callers_who_leave_the_queue_for_a_connection_cost_none(mended: httpx.AsyncClient) -> None:
+    release = threading.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await read_request(reader) is not None:
+            while not release.is_set():
+                await asyncio.sleep(0.01)  # it is set in the client's thread
+            writer.write(OK)
+
+    with RawServer(handle) as server:
+        busy = [asyncio.create_task(mended.post(server.url)) for _ in range(connections.MAX_CONNECTIONS)]
+        await until(lambda: server.open == connections.MAX_CONNECTIONS)
+        waiting = [asyncio.create_task(mended.post(server.url)) for _ in range(50)]
+        await asyncio.sleep(0.01)  # until they stand in the queue
+        for request in waiting[::2]:
+            request.cancel()
+        release.set()
+        left = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(found) for found in left] == [asyncio.CancelledError, httpx.Response] * 25
+        assert all(found.text == "ok" for found in await asyncio.gather(*busy))
+        again = await asyncio.gather(*(mended.post(server.url) for _ in range(2 * connections.MAX_CONNECTIONS)))
+        assert all(found.text == "ok" for found in again)
+        assert server.connections <= connections.MAX_CONNECTIONS
+
+
 async def test_a_connection_with_something_nobody_asked_for_is_not_used_again(mended: httpx.AsyncClient) -> None:
     early = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"
     with RawServer(saying(OK, early)) as server:
@@ -339,20 +421,120 @@ async def test_dialling_in_vain_is_the_error_that_the_request_would_be(
             await connections.dial(mended, server.url.replace("http:", "https:"))
 
 
-async def test_what_is_not_clear_when_dialling_is_left_to_the_request(
+def resolve(monkeypatch: pytest.MonkeyPatch, *addresses: tuple[int, Any]) -> None:
+    """Let every name stand for these addresses, each a family and what a socket of it is to connect to."""
+
+    async def resolved(host: Any, port: int, **_: Any) -> list[Any]:
+        return [(family, socket.SOCK_STREAM, 6, "", (address, port)) for family, address in addresses]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
+
+
+async def test_a_name_whose_addresses_all_refuse_is_refused(
     mended: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def two_addresses(host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.1", "127.0.0.2")]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
+    resolve(monkeypatch, (socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.2"))
     url = f"http://server.invalid:{unused_port()}/"
-    await connections.dial(mended, url)
+    with pytest.raises(httpx.ConnectError, match="All connection attempts failed"):
+        await connections.dial(mended, url)
     with pytest.raises(httpx.ConnectError, match="All connection attempts failed"):
         await mended.post(url)
     with pytest.raises(ToolException, match="connection refused"):
         await MCPStreamableHTTPTool("x", url).connect()
+
+
+async def test_a_url_of_another_kind_is_not_dialled(mended: httpx.AsyncClient) -> None:
     await connections.dial(mended, "ftp://server.invalid/")
+
+
+@pytest.mark.parametrize("first", [(socket.AF_INET, "127.0.0.2"), (socket.AF_INET6, "::1"), (999, "nowhere")])
+async def test_a_name_is_reached_by_any_of_its_addresses(
+    mended: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, first: tuple[int, str]
+) -> None:
+    resolve(monkeypatch, first, (socket.AF_INET, "127.0.0.1"))
+    with RawServer(saying(OK)) as server:
+        for _ in range(2):
+            assert (await mended.post(f"http://server.invalid:{server.port}/")).text == "ok"
+        assert server.connections == 1
+
+
+async def test_an_address_that_says_nothing_costs_a_moment_only(
+    mended: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+
+    async def silent(sock: socket.socket, address: Any) -> None:
+        await (asyncio.Event().wait() if address[0] == "127.0.0.2" else connect(sock, address))
+
+    monkeypatch.setattr(loop, "sock_connect", silent)
+    resolve(monkeypatch, (socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "127.0.0.1"))
+    with RawServer(saying(OK)) as server:
+        limits = httpx.Timeout(BOUND, connect=10 * connections.HAPPY_EYEBALLS_DELAY)
+        assert (await mended.post(f"http://server.invalid:{server.port}/", timeout=limits)).text == "ok"
+    resolve(monkeypatch, (socket.AF_INET, "127.0.0.2"))
+    with pytest.raises(httpx.ConnectTimeout):
+        await mended.post("http://server.invalid/", timeout=httpx.Timeout(BOUND, connect=0.1))
+
+
+async def test_two_addresses_that_answer_at_once_leave_one_connection(
+    mended: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Any] = []
+    both = asyncio.Event()
+
+    async def together(sock: socket.socket, address: Any) -> None:
+        sock.setblocking(True)
+        sock.connect(address)
+        begun.append(address)
+        if len(begun) == 2:
+            both.set()
+        await both.wait()
+
+    monkeypatch.setattr(connections, "HAPPY_EYEBALLS_DELAY", 0.01)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", together)
+    with RawServer(saying(OK)) as server:
+        resolve(monkeypatch, (socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "127.0.0.1"))
+        assert (await mended.post(f"http://server.invalid:{server.port}/")).text == "ok"
+        await until(lambda: server.open == 1)
+
+
+@pytest.mark.parametrize("host", ["x" * 64 + ".invalid", "nobody.invalid"])
+async def test_a_name_that_nobody_knows_says_so(client: httpx.AsyncClient, host: str) -> None:
+    with pytest.raises(httpx.ConnectError, match=r"^\[Errno"):
+        await client.post(f"http://{host}/")
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_request_cancelled_at_any_moment_leaves_nothing(
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    secure: bool,
+) -> None:
+    monkeypatch.setattr(_mends, "_RULED_OUT", frozenset())
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    # The server is in this process too, and leaves sockets when a client ends a TLS handshake half-way.
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always")
+        with RawServer(saying(OK), certificates.for_server if secure else None) as server:
+            url = server.url.replace("127.0.0.1", host)
+            for turns in range(60):
+                async with _sdk.make_http_client() as client:
+                    await cancel_after(turns, asyncio.create_task(client.post(url, content=b"hello")))
+        del client
+        gc.collect()
+    left = [str(complaint.message) for complaint in complaints]
+    assert not [text for text in left if f"raddr=('127.0.0.1', {server.port})" in text]
+
+
+async def cancel_after(turns: int, request: asyncio.Task[httpx.Response]) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    request.cancel()
+    with contextlib.suppress(asyncio.CancelledError, httpx.ConnectError):
+        assert (await request).text == "ok"
 
 
 @pytest.mark.parametrize("place", connections._ON_THE_WAY, ids=lambda place: place[1])
@@ -472,6 +654,20 @@ async def test_new_clients_see_new_certificates(
         with RawServer(saying(OK), certificates.for_server) as server:
             async with make_client() as client:
                 assert (await client.post(server.url)).text == "ok"
+
+
+async def test_a_file_for_tls_keys_is_written_and_costs_no_context_a_connection(
+    mended: httpx.AsyncClient, certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+    monkeypatch.setattr(tls, "_built", {})
+    before = tls.shared_context()
+    with RawServer(saying(OK), certificates.for_server) as server:
+        await mended.post(server.url)
+    assert keys.read_text()
+    assert tls.shared_context() is before
 
 
 async def test_all_connections_share_one_context_and_plain_ones_need_none(monkeypatch: pytest.MonkeyPatch) -> None:

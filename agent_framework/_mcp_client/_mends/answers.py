@@ -69,12 +69,14 @@ class Results:
         return json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": {}}).encode()
 
     def put_back(self, item: Any) -> None:
-        """Give an answer its result."""
+        """Give an answer its result. An error that comes in its place is the answer, and nobody will ask again."""
         if not self._results:
             return
         answer = getattr(getattr(item, "message", None), "root", None)
-        if isinstance(answer, types.JSONRPCResponse) and answer.id in self._results:
-            answer.result = self._results.pop(answer.id)
+        if isinstance(answer, (types.JSONRPCResponse, types.JSONRPCError)):
+            result = self._results.pop(answer.id, None)
+            if result is not None and isinstance(answer, types.JSONRPCResponse):
+                answer.result = result
 
 
 class Completed(ObjectReceiveStream[Any]):

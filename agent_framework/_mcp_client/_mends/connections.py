@@ -20,10 +20,11 @@ plain request to a plain origin: proxies, and an httpcore that somebody has repl
 from __future__ import annotations
 
 import asyncio
+import select
+import socket
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from typing import Any, cast
 
 import anyio
@@ -112,7 +113,7 @@ class Pool:
         self._plain = plain
         self._context = context
         self._slots = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
-        self._idle: deque[_Wire] = deque()  # the one that was idle longest first
+        self._idle: dict[_Wire, None] = {}  # the one that was idle longest first
         self._wires: set[_Wire] = set()
         self._expiry: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -132,11 +133,13 @@ class Pool:
         closed = [wire.closed for wire in self._wires]
         for wire in tuple(self._wires):
             wire.abort()
-        if closed:
-            with anyio.CancelScope(shield=True):  # an aborted transport ends within a turn of the loop
-                await asyncio.wait(closed)
-        if self._plain.connections:
-            await self._plain.aclose()
+        try:
+            if closed:
+                with anyio.CancelScope(shield=True):  # an aborted transport ends within a turn of the loop
+                    await asyncio.wait(closed)
+        finally:
+            if self._plain.connections:
+                await self._plain.aclose()
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request and return its response, whose body is still to be read.
@@ -157,22 +160,19 @@ class Pool:
             except BaseException:
                 wire.abort()
                 raise
-        except BaseException as error:
+        except BaseException:
             self._slots.release()
-            if not isinstance(error, _SeveralReasons):
-                raise
-        return await self._plain.handle_async_request(request)
+            raise
 
     async def dial(self, url: httpcore.URL, timeout: float | None) -> None:
-        """Open a connection for a request that is still to come; that request will find out what is not clear now.
+        """Open a connection for a request that is still to come.
 
         Raises:
             httpcore.ConnectError: There is none.
             httpcore.ConnectTimeout: There is none in time.
         """
         if url.scheme in _PORTS and self._idle_wire(_origin(url)) is None:
-            with suppress(_SeveralReasons):
-                self._keep(await self._connect(url, timeout))
+            self._keep(await self._connect(url, timeout))
 
     async def _take_slot(self, timeout: float | None) -> None:
         try:
@@ -184,43 +184,45 @@ class Pool:
                 raise httpcore.PoolTimeout from None
 
     def _idle_wire(self, origin: Origin) -> _Wire | None:
-        """The connection that became idle last: the others get the chance to expire."""
+        """The connection that became idle last: the others get the chance to expire.
+
+        Its age counts too: while a program keeps the loop from turning, no timer closes what is past its time.
+        """
+        oldest = asyncio.get_running_loop().time() - KEEP_ALIVE
         for wire in reversed(self._idle):
-            if wire.origin == origin and wire.is_fresh:
-                self._idle.remove(wire)
+            if wire.origin == origin and wire.idle_since > oldest and wire.is_fresh:
+                del self._idle[wire]
                 return wire
         return None
 
     async def _connect(self, url: httpcore.URL, timeout: float | None) -> _Wire:
         if len(self._wires) >= MAX_CONNECTIONS and self._idle:
-            self._idle.popleft().abort()
-        origin = _origin(url)
-        options: dict[str, Any] = {}
-        if origin[0] == b"https":
-            options.update(ssl=self._context(), server_hostname=origin[1].decode("ascii"))
-        loop = asyncio.get_running_loop()
-        # Other loops have a way of their own, and not this parameter.
-        if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(origin[1]):
-            options["happy_eyeballs_delay"] = HAPPY_EYEBALLS_DELAY
+            self._drop_oldest()
+        wire = _Wire(_origin(url))
         try:
             with anyio.fail_after(timeout):
-                _, wire = await loop.create_connection(
-                    lambda: _Wire(origin), origin[1].decode("ascii"), origin[2], **options
-                )
+                await wire.connect(self._context() if url.scheme == b"https" else None)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
-        except ssl.SSLError as error:
+        except (ssl.SSLError, socket.gaierror) as error:
             raise httpcore.ConnectError(str(error)) from error
         except OSError as error:
-            if error.errno is None:
-                raise _SeveralReasons from error
             raise httpcore.ConnectError("All connection attempts failed") from error
         if self._is_closed:
             wire.abort()
             raise httpcore.ConnectError("The client was closed while it connected.")
         self._wires.add(wire)
-        wire.closed.add_done_callback(lambda _: self._wires.discard(wire))
+        wire.closed.add_done_callback(lambda _: self._forget(wire))
         return wire
+
+    def _forget(self, wire: _Wire) -> None:
+        self._wires.discard(wire)
+        self._idle.pop(wire, None)
+
+    def _drop_oldest(self) -> None:
+        oldest = next(iter(self._idle))
+        del self._idle[oldest]
+        oldest.abort()
 
     def _take_back(self, wire: _Wire) -> None:
         """A response has been read, or given up."""
@@ -232,7 +234,7 @@ class Pool:
 
     def _keep(self, wire: _Wire) -> None:
         wire.idle_since = asyncio.get_running_loop().time()
-        self._idle.append(wire)
+        self._idle[wire] = None
         if self._expiry is None:
             self._expire_later(KEEP_ALIVE)
 
@@ -242,10 +244,12 @@ class Pool:
     def _expire(self) -> None:
         self._expiry = None
         now = asyncio.get_running_loop().time()
-        while self._idle and (self._idle[0].idle_since + KEEP_ALIVE <= now or not self._idle[0].is_fresh):
-            self._idle.popleft().abort()
-        if self._idle:
-            self._expire_later(self._idle[0].idle_since + KEEP_ALIVE - now)
+        while self._idle:
+            left = next(iter(self._idle)).idle_since + KEEP_ALIVE - now
+            if left > 0:
+                self._expire_later(left)
+                return
+            self._drop_oldest()
 
 
 class _Cookies(httpx.Cookies):
@@ -257,8 +261,45 @@ class _Cookies(httpx.Cookies):
             super().extract_cookies(response)
 
 
-class _SeveralReasons(Exception):
-    """A name stands for several addresses, and asyncio does not say why each of them failed; httpcore will."""
+async def _connected_socket(host: bytes, port: int) -> socket.socket:
+    """A socket connected to the address of a name that answers first, each with a start on the next one.
+
+    asyncio would do this too (``happy_eyeballs_delay``), but leaves sockets open when it is cancelled.
+
+    Raises:
+        OSError: Nobody knows the name, or nobody answers.
+    """
+    loop = asyncio.get_running_loop()
+    connected: list[socket.socket] = []
+    failures: list[OSError] = []
+
+    async def attempt(family: int, address: Any, over: anyio.Event) -> None:
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as sock:
+                sock.setblocking(False)
+                await loop.sock_connect(sock, address)
+                connected.append(socket.socket(fileno=sock.detach()))
+                attempts.cancel_scope.cancel()
+        except OSError as error:
+            failures.append(error)
+        over.set()
+
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        async with anyio.create_task_group() as attempts:
+            for family, _, _, _, address in addresses:
+                attempts.start_soon(attempt, family, address, over := anyio.Event())
+                with anyio.move_on_after(HAPPY_EYEBALLS_DELAY):
+                    await over.wait()
+    except BaseException:
+        for sock in connected:
+            sock.close()
+        raise
+    for sock in connected[1:]:
+        sock.close()
+    if not connected:
+        raise OSError("no address answers") from next(iter(failures), None)
+    return connected[0]
 
 
 class _Wire(asyncio.Protocol):
@@ -276,6 +317,7 @@ class _Wire(asyncio.Protocol):
         self._ended = False
         self._error: Exception | None = None
         self._is_full = False
+        self._has_served = False
         self._waiter: asyncio.Future[None] | None = None
 
     # What asyncio tells ...
@@ -314,17 +356,42 @@ class _Wire(asyncio.Protocol):
 
     # What the pool does ...
 
+    async def connect(self, context: ssl.SSLContext | None) -> None:
+        """Open the connection.
+
+        Raises:
+            OSError: There is none; an ``ssl.SSLError`` where TLS is why.
+        """
+        _, host, port = self.origin
+        options: dict[str, Any] = {}
+        if context is not None:
+            options.update(ssl=context, server_hostname=host.decode("ascii"))
+        if _is_address(host):
+            options.update(host=host.decode("ascii"), port=port)
+        else:
+            options.update(sock=await _connected_socket(host, port))
+        try:
+            await self._loop.create_connection(lambda: self, **options)
+        except BaseException:
+            self.abort()  # cancelled at the end of its TLS handshake, asyncio would wait for the server's farewell
+            raise
+
     @property
     def is_fresh(self) -> bool:
         """Whether an idle connection can take a request: nothing has come that nobody asked for, not even the end."""
-        return not (self._ended or self._received)
+        if self._ended or self._received or self._transport is None or self._transport.is_closing():
+            return False
+        # The kernel may know of an end that the loop has had no turn to tell. Before the first response, what it has
+        # may be TLS tickets.
+        return not (self._has_served and _is_readable(self._transport))
 
     def rest(self) -> bool:
         """Become idle; False if this connection cannot serve another request."""
         is_done = self._http.our_state is self._http.their_state is h11.DONE
-        if not (is_done and self.is_fresh) or self._http.trailing_data[0]:
+        if not is_done or self._ended or self._received or self._http.trailing_data[0]:
             return False
         self._http.start_next_cycle()
+        self._has_served = True
         return True
 
     def abort(self) -> None:
@@ -345,8 +412,10 @@ class _Wire(asyncio.Protocol):
         """
         await self._send(await self._written(request), timeouts.get("write"))
         head = await self.event(timeouts.get("read"))
-        while not isinstance(head, h11.Response):
+        while isinstance(head, h11.InformationalResponse):
             head = await self.event(timeouts.get("read"))
+        if not isinstance(head, h11.Response):
+            raise httpcore.RemoteProtocolError("The server speaks another protocol from here on.")
         body = _Body(self, timeouts.get("read"), done)
         about = {"http_version": b"HTTP/" + head.http_version, "reason_phrase": head.reason}
         return httpcore.Response(head.status_code, headers=head.headers.raw_items(), content=body, extensions=about)
@@ -429,6 +498,15 @@ class _Body:
         if self._done is not None:
             done, self._done = self._done, None
             done(self._wire)
+
+
+def _is_readable(transport: asyncio.BaseTransport) -> bool:
+    descriptor = transport.get_extra_info("socket").fileno()
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()  # which knows no largest descriptor
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _expire(waiter: asyncio.Future[None], late: type[httpcore.TimeoutException]) -> None:

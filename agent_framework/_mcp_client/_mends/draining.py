@@ -25,12 +25,18 @@ DRAIN_TIMEOUT = 1.0
 """How long the end of a stream may be behind the answer, in seconds."""
 
 
+_LIMIT = 64 * 1024  # bytes; a server that says more behind its answer will hardly end soon, and reading it is work
+
+
 async def drain(rest: AsyncIterator[bytes]) -> None:
-    """Read what is left of a stream, and forget it."""
+    """Read what is left of a stream, and forget it, unless it is too much."""
+    size = 0
     try:
         with anyio.move_on_after(DRAIN_TIMEOUT):
-            async for _ in rest:
-                pass
+            async for event in rest:
+                size += len(event)
+                if size > _LIMIT:
+                    return
     except Exception:  # noqa: BLE001, S110  # the answer is there; what breaks behind it concerns nobody
         pass
 

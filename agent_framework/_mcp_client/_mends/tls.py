@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from typing_extensions import Self
 
-_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
+_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _built: dict[tuple[Any, ...], ssl.SSLContext] = {}
 _building = threading.Lock()
@@ -35,7 +35,8 @@ def shared_context() -> ssl.SSLContext:
     Raises:
         OSError: ``SSL_CERT_FILE`` cannot be read.
     """
-    setting = tuple(_state_of(os.environ.get(name)) for name in _VARIABLES)
+    # Not the state of the file for keys: each handshake adds to it.
+    setting = (os.environ.get("SSLKEYLOGFILE"), *(_state_of(os.environ.get(name)) for name in _VARIABLES))
     with _building:
         context = _built.get(setting)
         if context is None:

@@ -11,6 +11,7 @@ Can go when: the SDK keeps its validators.
 
 What is kept here only ever says that a result is valid. Whatever it does not find valid goes the SDK's own way, to the
 SDK's own error: a result that does not fit, one that is missing, a schema that is none, a tool that is not known.
+Except for a schema that refers to what is not in it: older SDKs would fetch that from wherever the server says.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class _Validation:
             await self._check(name, result)
 
     def _is_valid(self, name: str, schema: Any, result: Any) -> bool:
+        from referencing.exceptions import Unresolvable
+
         known, validator = self._validators.get(name, (None, None))
         if known is not schema:
             validator = _validator(schema)
@@ -62,8 +65,10 @@ class _Validation:
         if validator is None or content is None:
             return False
         try:
-            return bool(validator.is_valid(content))
-        except Exception:  # noqa: BLE001  # a reference that leads nowhere, a pattern that is none: the SDK says so
+            return not [*validator.iter_errors(content)]  # all of them: the SDK will follow every reference too
+        except Unresolvable as error:
+            raise RuntimeError(f"Invalid schema for tool {name}: {error}") from error  # as newer SDKs say it
+        except Exception:  # noqa: BLE001  # a pattern that is none: the SDK says so
             return False
 
 
