@@ -254,7 +254,7 @@ class MCPTool:
         _require_seconds("connect_timeout", connect_timeout)
         if ping_interval is not None and not ping_interval > 0:
             raise ValueError(f"ping_interval must be a positive number of seconds, or None, not {ping_interval!r}.")
-        if inspect.iscoroutinefunction(on_state_change):
+        if on_state_change is not None and inspect.iscoroutinefunction(on_state_change):
             raise TypeError("on_state_change is called in the middle of a change and cannot be a coroutine function.")
         self.name = name
         self.description = description or ""
