@@ -157,7 +157,8 @@ class Connection(Link):
     @property
     def _fault(self) -> BaseException | None:
         """What ended it, if that is anybody's failure."""
-        return None if isinstance(self.cause, DialGivenUp) else self.cause
+        cause = self.cause
+        return None if isinstance(cause, DialGivenUp) else cause
 
     @property
     def capabilities(self) -> Any:
@@ -406,14 +407,15 @@ class Connection(Link):
             self._predecessor = self._predecessor._predecessor
 
     def _on_change(self, before: State, after: State) -> None:
-        record_state_change(self.server, before, after, self._fault)
+        fault = self._fault
+        record_state_change(self.server, before, after, fault)
         if self._observer is None:
             return
         error = None
-        if self._fault is not None and before is State.CONNECTING:
-            error = connect_error(self._fault, self.server, self._stage)
-        elif self._fault is not None and before is State.READY:
-            error = loss_error(self._fault, self.server)
+        if fault is not None and before is State.CONNECTING:
+            error = connect_error(fault, self.server, self._stage)
+        elif fault is not None and before is State.READY:
+            error = loss_error(fault, self.server)
         self._observer(MCPStateChange(str(self.server), self.generation, before.value, after.value, error))
 
     # Ending ...

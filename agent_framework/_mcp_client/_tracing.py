@@ -98,9 +98,7 @@ class _RecordedSpan(RequestSpan):
     def __enter__(self) -> Self:
         from opentelemetry import context, trace
 
-        from .. import observability
-
-        self._span: Span = observability.get_tracer().start_span(
+        self._span: Span = _host().get_tracer().start_span(
             self._name, kind=trace.SpanKind.CLIENT, attributes=self._attributes
         )
         self._token = context.attach(trace.set_span_in_context(self._span))
@@ -252,11 +250,17 @@ def record_session(
 # What all of them stand on ...
 
 
-def is_recorded() -> bool:
-    """Whether the host wants spans and somebody has set up a provider to take them."""
+@cache
+def _host() -> Any:
+    """The host's module of settings, which is dear to look up for each request."""
     from .. import observability
 
-    if not observability.OBSERVABILITY_SETTINGS.ENABLED:
+    return observability
+
+
+def is_recorded() -> bool:
+    """Whether the host wants spans and somebody has set up a provider to take them."""
+    if not _host().OBSERVABILITY_SETTINGS.ENABLED:
         return False
     from opentelemetry import metrics, trace
 
@@ -269,16 +273,12 @@ def _is_real(provider: object) -> bool:
 
 
 def _may_record_texts() -> bool:
-    from .. import observability
-
-    return observability.OBSERVABILITY_SETTINGS.SENSITIVE_DATA_ENABLED
+    return bool(_host().OBSERVABILITY_SETTINGS.SENSITIVE_DATA_ENABLED)
 
 
 def _current_span() -> Span | None:
     """The current span if there is one that is recorded and the host wants it."""
-    from .. import observability
-
-    if not observability.OBSERVABILITY_SETTINGS.ENABLED:
+    if not _host().OBSERVABILITY_SETTINGS.ENABLED:
         return None
     from opentelemetry import trace
 
@@ -288,9 +288,7 @@ def _current_span() -> Span | None:
 
 @cache
 def _histogram(name: str) -> Histogram:
-    from .. import observability
-
-    return observability.get_meter().create_histogram(
+    return _host().get_meter().create_histogram(  # type: ignore[no-any-return]
         name, unit="s", description=_DESCRIPTIONS[name], explicit_bucket_boundaries_advisory=DURATION_BUCKETS
     )
 
