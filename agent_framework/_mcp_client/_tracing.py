@@ -98,7 +98,9 @@ class _RecordedSpan(RequestSpan):
     def __enter__(self) -> Self:
         from opentelemetry import context, trace
 
-        self._span: Span = _host().get_tracer().start_span(
+        from .. import observability
+
+        self._span: Span = observability.get_tracer().start_span(
             self._name, kind=trace.SpanKind.CLIENT, attributes=self._attributes
         )
         self._token = context.attach(trace.set_span_in_context(self._span))
@@ -250,17 +252,11 @@ def record_session(
 # What all of them stand on ...
 
 
-@cache
-def _host() -> Any:
-    """The host's module of settings, which is dear to look up for each request."""
-    from .. import observability
-
-    return observability
-
-
 def is_recorded() -> bool:
     """Whether the host wants spans and somebody has set up a provider to take them."""
-    if not _host().OBSERVABILITY_SETTINGS.ENABLED:
+    from .. import observability
+
+    if not observability.OBSERVABILITY_SETTINGS.ENABLED:
         return False
     from opentelemetry import metrics, trace
 
@@ -273,12 +269,16 @@ def _is_real(provider: object) -> bool:
 
 
 def _may_record_texts() -> bool:
-    return bool(_host().OBSERVABILITY_SETTINGS.SENSITIVE_DATA_ENABLED)
+    from .. import observability
+
+    return observability.OBSERVABILITY_SETTINGS.SENSITIVE_DATA_ENABLED
 
 
 def _current_span() -> Span | None:
     """The current span if there is one that is recorded and the host wants it."""
-    if not _host().OBSERVABILITY_SETTINGS.ENABLED:
+    from .. import observability
+
+    if not observability.OBSERVABILITY_SETTINGS.ENABLED:
         return None
     from opentelemetry import trace
 
@@ -288,7 +288,9 @@ def _current_span() -> Span | None:
 
 @cache
 def _histogram(name: str) -> Histogram:
-    return _host().get_meter().create_histogram(  # type: ignore[no-any-return]
+    from .. import observability
+
+    return observability.get_meter().create_histogram(
         name, unit="s", description=_DESCRIPTIONS[name], explicit_bucket_boundaries_advisory=DURATION_BUCKETS
     )
 
