@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Union, cast
 
 from opentelemetry import propagate
 
-from ._mcp_client import _arguments, _naming, _results
+from ._mcp_client import _arguments, _naming, _results, _tracing
 from ._mcp_client._context import call_headers, run_arguments, run_values
 from ._mcp_client._exceptions import (
     MCPAuthenticationError,
@@ -844,7 +844,7 @@ class MCPTool:
 
     def _meta_for(self, tool_name: str, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """A request's ``_meta``: what the tool was listed with wins, then the trace context, then the caller's."""
-        bad = _arguments.bad_meta_keys(given or {})
+        bad = _arguments.bad_meta_keys(given) if given else None
         if bad:
             raise ToolExecutionException(f"_meta has keys that MCP does not allow: {', '.join(map(repr, bad))}.")
         tool = self._listed["tools"].get(tool_name)
@@ -858,8 +858,6 @@ class MCPTool:
 
     def _progress_for(self, tool_name: str) -> dict[str, Any]:
         """What asks the server to report on a call, if anybody wants to know: a callback, or a recorded span."""
-        from ._mcp_client import _tracing
-
         record = _tracing.progress_recorder()
         if self.progress_callback is None and record is None:
             return {}

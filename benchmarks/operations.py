@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import statistics
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from clients import Client, Connected, Target
@@ -50,8 +52,25 @@ async def close(client: Client, target: Target, count: int) -> Figures:
 
 async def call(client: Client, target: Target, count: int, warm: int = 5, length: int = 0) -> Figures:
     """Calls a tool again and again."""
-    async with client.connected(target) as connected:
-        return await _repeat(connected, connected.call, count, warm, length)
+    with _one_core_for_pipes(target):
+        async with client.connected(target) as connected:
+            return await _repeat(connected, connected.call, count, warm, length)
+
+
+@contextmanager
+def _one_core_for_pipes(target: Target) -> Iterator[None]:
+    """Keep a client and its child on one core.
+
+    Where the kernel puts two processes that talk over pipes differs from run to run, and with it, by a third, what
+    waking each other costs them.
+    """
+    cores = os.sched_getaffinity(0)
+    if target.command:
+        os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 async def invoke(client: Client, target: Target, count: int, warm: int = 5, length: int = 0) -> Figures:

@@ -48,18 +48,23 @@ def select(
     Returns:
         The arguments, and the names that were held back although neither the run nor the framework brought them.
     """
-    declared = set((schema or {}).get("properties") or ())
+    declared = (schema or {}).get("properties") or ()
     # A schema that does not speak of properties declares nothing, and forbids nothing; an empty object of them does.
     takes_any = schema is None or "properties" not in schema or schema.get("additionalProperties") not in (None, False)
     from_run = run_values.get()
 
-    def is_sent(name: str) -> bool:
+    arguments: dict[str, Any] = {}
+    held_back: list[str] = []
+    for name, value in given.items():
         if name in extra:
-            return True
-        return name not in FRAMEWORK_ARGUMENTS and (name in declared or (takes_any and name not in from_run))
-
-    held_back = [name for name in given if not is_sent(name) and name not in FRAMEWORK_ARGUMENTS | from_run]
-    return {name: value for name, value in given.items() if is_sent(name)}, held_back
+            arguments[name] = value
+        elif name in FRAMEWORK_ARGUMENTS:
+            continue
+        elif name in declared or (takes_any and name not in from_run):
+            arguments[name] = value
+        elif name not in from_run:
+            held_back.append(name)
+    return arguments, held_back
 
 
 def bad_meta_keys(meta: Mapping[str, Any]) -> list[str]:

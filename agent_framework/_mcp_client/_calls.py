@@ -18,7 +18,7 @@ from ._streams import Call, current_call
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome(Generic[T]):
     """How a request ended: with an answer, with an error, or, when both are None, because its scope was cancelled."""
 

@@ -21,8 +21,13 @@ class DeadlinePassed(TimeoutError):
     """
 
     def __init__(self, seconds: float, setting: str) -> None:
-        super().__init__(f"no answer within {seconds:g} s ({setting})")
+        super().__init__(seconds, setting)
         self.seconds = seconds
+
+    def __str__(self) -> str:
+        # Made for each call that has a deadline, and read for few.
+        seconds, setting = self.args
+        return f"no answer within {seconds:g} s ({setting})"
 
 
 class NotMCP(Exception):

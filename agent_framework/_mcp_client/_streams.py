@@ -74,27 +74,23 @@ class WatchedReceiveStream:
         self._closed = False
 
     async def receive(self) -> Any:
-        item = await self._receive()
-        while self._take(item):
-            item = await self._receive()
-        return item
-
-    async def _receive(self) -> Any:
-        if self._closed:
-            raise anyio.ClosedResourceError
-        try:
-            item = await self._stream.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            self._on_end(None)
-            raise
-        if isinstance(item, TransportEnded):
-            self._on_end(item.__cause__)
-            raise anyio.EndOfStream
-        if self._on_item is not None:
-            self._on_item()
-        if isinstance(item, Exception):
-            self._on_garbage(item)
-        return item
+        while True:
+            if self._closed:
+                raise anyio.ClosedResourceError
+            try:
+                item = await self._stream.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+                self._on_end(None)
+                raise
+            if isinstance(item, TransportEnded):
+                self._on_end(item.__cause__)
+                raise anyio.EndOfStream
+            if self._on_item is not None:
+                self._on_item()
+            if isinstance(item, Exception):
+                self._on_garbage(item)
+            if not self._take(item):
+                return item
 
     def __aiter__(self) -> WatchedReceiveStream:
         return self
