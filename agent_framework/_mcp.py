@@ -1000,7 +1000,8 @@ class MCPTool:
             await link.open(patience=patience)
         except MCPError:
             # A dial that was begun long before this call says nothing about the server as it is now.
-            if not goes_on_by_itself or not link.is_over or link.cause is None:
+            over = link.is_over and link.cause is not None and link is not self._unwanted
+            if not goes_on_by_itself or not over:
                 raise
             link = await self._redial(link)
             await link.open(patience=patience)

@@ -11,7 +11,7 @@ import pytest
 from fault_servers import BOUND, Behaviour, Exchange, HttpServer, McpScript, never
 
 from agent_framework import MCPStreamableHTTPTool
-from agent_framework._mcp import MCPConnectionError, MCPServerError, MCPTimeoutError
+from agent_framework._mcp import MCPConnectionError, MCPServerError, MCPStateChange, MCPTimeoutError
 from agent_framework._mcp_client._outage import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Outage
 
 SOON = PATIENCE + 0.8  # seconds; what a call may take in an outage, on a machine with other work
@@ -148,6 +148,36 @@ async def test_close_ends_a_dial_that_goes_on_by_itself() -> None:
         await asyncio.wait_for(tool.close(), BOUND)
         with pytest.raises(MCPConnectionError, match="not connected"):
             await tool.call_tool("echo")
+
+
+async def test_a_tool_that_is_closed_as_its_dial_fails_is_not_dialled_again() -> None:
+    script, closings = McpScript(), list[asyncio.Task[None]]()
+
+    def close_at_once(change: MCPStateChange) -> None:
+        if change.generation == 3 and change.after == "closing":
+            closings.append(asyncio.create_task(tool.close()))
+
+    with HttpServer(script) as server:
+        tool = MCPStreamableHTTPTool("slow", server.url, load_prompts=False, on_state_change=close_at_once)
+        await tool.connect()
+        script.live_sessions.clear()
+        server.behaviour = silent_at_the_handshake(script)
+        tool.connect_timeout = 0.3
+        with pytest.raises(MCPTimeoutError):
+            await tool.call_tool("echo")
+        tool.connect_timeout = 20
+        with pytest.raises(MCPTimeoutError, match="goes on by itself"):
+            await tool.call_tool("echo")
+        call, before = asyncio.create_task(tool.call_tool("echo")), dials(server)
+        await asyncio.sleep(0)
+        server.behaviour = script
+        server.drop_connections()
+        with pytest.raises(MCPConnectionError):
+            await asyncio.wait_for(call, BOUND)
+        await asyncio.wait_for(asyncio.gather(*closings), BOUND)
+        assert len(closings) == 1
+        assert dials(server) == before
+        assert not tool.is_connected
 
 
 async def test_a_tool_that_is_closed_in_a_pause_stays_closed() -> None:
