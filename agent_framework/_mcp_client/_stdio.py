@@ -32,7 +32,7 @@ async def stdio(parameters: Any) -> AsyncIterator[tuple[Any, Any]]:
     Raises:
         OSError: The process cannot be started.
     """
-    process = await ServerProcess.start(parameters)
+    process = ServerProcess.start(parameters)
     try:
         yield MessageReader(process, _decoder(parameters)), MessageWriter(process, parameters)
     finally:
