@@ -63,7 +63,7 @@ class Calls:
         if not self._calls:
             self.on_busy()
         self._calls.add(call)
-        before = _cancelling()
+        before = cancelling()
         try:
             with call.scope:
                 return Outcome(answer=await send(), answered=True)
@@ -74,9 +74,7 @@ class Calls:
             self._calls.discard(call)
             if not self._calls:
                 self.on_idle()
-        if _cancelling() > before:
-            # The caller was cancelled in the same turn of the event loop as the scope; asyncio folds the two into one
-            # CancelledError, and older releases of anyio take it for the scope's alone.
+        if cancelling() > before:
             raise asyncio.CancelledError
         return Outcome()
 
@@ -85,8 +83,11 @@ def _nothing() -> None:
     pass
 
 
-def _cancelling() -> int:
+def cancelling() -> int:
     """How many cancellations of the running task are pending; 0 before Python 3.11, where nobody counts them.
+
+    One more behind a scope than before it means that the task was cancelled in the same turn of the event loop as the
+    scope: asyncio folds the two into one CancelledError, and older releases of anyio take it for the scope's alone.
 
     The version decides, not the attribute: backported runners bring tasks that count what anyio never takes back.
     """

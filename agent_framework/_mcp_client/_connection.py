@@ -37,7 +37,7 @@ import anyio
 import anyio.lowlevel
 
 from . import _sdk
-from ._calls import new_call
+from ._calls import cancelling, new_call
 from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, SessionExpired, StillDialling
 from ._context import call_headers
 from ._errors import connect_error, is_request_timeout, loss_error
@@ -227,8 +227,11 @@ class Connection(Link):
     async def _ready(self, finish: Callable[[Link], Awaitable[None]] | None, patience: float | None) -> None:
         if self.state is State.NEW:
             self._start()
+        before = cancelling()
         with anyio.move_on_after(patience):
             await self._settled.wait()
+        if cancelling() > before:
+            raise asyncio.CancelledError
         if patience is not None and not self._settled.is_set():
             self._openers = None
             raise connect_error(StillDialling(patience), self.server, self._stage)

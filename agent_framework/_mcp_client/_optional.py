@@ -12,17 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from ..exceptions import ToolException
 from ._exceptions import MCPConnectionError, MCPError, MCPTimeoutError
+from ._outage import PATIENCE
 from ._server import Server
 
 logger = logging.getLogger("agent_framework._mcp")
-
-REDIAL_WAIT: Final = 1.0
-"""How long to wait for a server that did not answer before, in seconds, of each run of an agent: many times what a
-handshake and a listing take where somebody is there, and little beside what a model takes."""
 
 _MISTAKES = (ImportError, TypeError, ValueError, RuntimeError, AttributeError, LookupError, NameError, AssertionError)
 """What no return of a server mends: a package that is not installed, wrong use, a bug in a transport of the user's."""
@@ -66,7 +63,7 @@ class Absence:
         """
         try:
             if self._unanswered:
-                await self._wait_a_moment(connect, server, min(REDIAL_WAIT, timeout))
+                await self._wait_a_moment(connect, server, min(PATIENCE, timeout))
             else:
                 await connect()
         except TimeoutError:

@@ -17,8 +17,8 @@ LONGEST_PAUSE = 0.25
 """Between any two dials, in seconds: a person does not notice it, and a server bears four dials a second."""
 
 PATIENCE = 1.0
-"""How long a call waits for a dial when the one before got no answer within its whole deadline, in seconds: many times
-what a handshake takes, and short enough for a call that will probably fail."""
+"""How long a call, or whoever enters an optional tool, waits for a dial when the one before got no answer within its
+whole deadline, in seconds: many times what a handshake takes, and short enough for what will probably fail."""
 
 
 class Outage:

@@ -5,6 +5,7 @@ works."""
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from fault_servers import BOUND, Behaviour, Exchange, HttpServer, McpScript, nev
 
 from agent_framework import MCPStreamableHTTPTool
 from agent_framework._mcp import MCPConnectionError, MCPServerError, MCPStateChange, MCPTimeoutError
+from agent_framework._mcp_client import _outage
 from agent_framework._mcp_client._outage import FIRST_PAUSE, LONGEST_PAUSE, PATIENCE, Outage
 
 SOON = PATIENCE + 0.8  # seconds; what a call may take in an outage, on a machine with other work
@@ -233,6 +235,30 @@ async def test_a_caller_who_is_cancelled_in_a_pause_leaves_the_others_alone() ->
             with pytest.raises(asyncio.CancelledError):
                 await leaver
             assert await asyncio.wait_for(stayer, BOUND)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not count cancellations")
+@pytest.mark.parametrize("cancelled", ["before its patience ends", "after its patience ended"])
+async def test_a_caller_who_is_cancelled_in_the_turn_in_which_its_patience_ends_is_cancelled(
+    cancelled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_outage, "PATIENCE", 0.4)
+    script = McpScript()
+    with HttpServer(script) as server:
+        async with MCPStreamableHTTPTool("deaf", server.url, load_prompts=False) as tool:
+            script.live_sessions.clear()
+            server.behaviour = silent_at_the_handshake(script)
+            tool.connect_timeout = 0.3
+            with pytest.raises(MCPTimeoutError):
+                await tool.call_tool("echo")
+            tool.connect_timeout = 20
+            before = dials(server)
+            caller = asyncio.create_task(tool.call_tool("echo"))
+            await server.arrived("initialize", before + 1)
+            asyncio.get_running_loop().call_later(0.01 if cancelled.startswith("before") else 0.5, caller.cancel)
+            time.sleep(0.6)  # both timers are due when the loop turns again
+            await asyncio.wait([caller], timeout=BOUND)
+            assert caller.cancelled()
 
 
 def test_pauses_grow_to_a_limit_and_end_with_the_outage() -> None:
