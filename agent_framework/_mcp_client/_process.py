@@ -73,10 +73,10 @@ class ServerProcess:
         self._exited = asyncio.Event()
         self._closed_first = "output"
         self._ending: asyncio.TimerHandle | None = None
-        self._forget_exit = call_on_exit(process, self._on_exit)
         self._input = PipeWriter(process.stdin, self._on_broken_input)
         self._output = PipeReader(process.stdout, self._take_output, self._on_output_end)
         self._errors = PipeReader(process.stderr, self._take_stderr, self._stderr_ended.set)
+        self._forget_exit = call_on_exit(process, self._on_exit)
 
     @classmethod
     def start(cls, parameters: Any) -> ServerProcess:
