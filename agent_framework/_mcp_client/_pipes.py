@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import IO
@@ -142,18 +143,17 @@ def call_on_exit(process: subprocess.Popen[bytes], on_exit: Callable[[], None]) 
     Returns:
         What to call when nobody is interested any more.
     """
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except (AttributeError, OSError):  # neither macOS nor Linux before 5.3 has it, and a sandbox may forbid it
+    descriptor = _open_pidfd(process.pid)
+    if descriptor is None:
         return _call_from_thread(process, on_exit)
     loop = asyncio.get_running_loop()
 
     def forget() -> None:
         nonlocal descriptor
-        if descriptor >= 0:
+        if descriptor is not None:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-            descriptor = -1
+            descriptor = None
 
     def exited() -> None:
         forget()
@@ -162,6 +162,15 @@ def call_on_exit(process: subprocess.Popen[bytes], on_exit: Callable[[], None]) 
 
     loop.add_reader(descriptor, exited)
     return forget
+
+
+def _open_pidfd(pid: int) -> int | None:
+    """A descriptor that is readable once a child has exited; None where there are none, or a sandbox forbids them."""
+    if sys.platform == "linux":
+        # Linux has them from 5.3 on, and so has a Python that was built there.
+        with contextlib.suppress(AttributeError, OSError):
+            return os.pidfd_open(pid)
+    return None
 
 
 def _call_from_thread(process: subprocess.Popen[bytes], on_exit: Callable[[], None]) -> Callable[[], None]:

@@ -80,12 +80,7 @@ async def test_a_server_that_accepts_and_never_answers_costs_its_deadline_once()
     script = McpScript()
     with HttpServer(script) as server:
         async with MCPStreamableHTTPTool("deaf", server.url, load_prompts=False, connect_timeout=4) as tool:
-            script.live_sessions.clear()
-            server.behaviour = silent_at_the_handshake(script)
-            tool.connect_timeout = 0.5
-            with pytest.raises(MCPTimeoutError, match="connect_timeout"):
-                await tool.call_tool("echo")
-            tool.connect_timeout = 20
+            await fall_silent(tool, server, script)
             before = dials(server)
             for _ in range(2):
                 started = time.monotonic()
@@ -108,16 +103,21 @@ def silent_at_the_handshake(script: McpScript) -> Behaviour:
     return behave
 
 
+async def fall_silent(tool: MCPStreamableHTTPTool, server: HttpServer, script: McpScript) -> None:
+    """Has the tool find out that the server answers no handshake any more."""
+    script.live_sessions.clear()
+    server.behaviour = silent_at_the_handshake(script)
+    tool.connect_timeout = 0.3
+    with pytest.raises(MCPTimeoutError, match="connect_timeout"):
+        await tool.call_tool("echo")
+    tool.connect_timeout = 20
+
+
 async def test_a_dial_that_nobody_has_patience_for_is_there_for_the_next_call() -> None:
     script, answering = McpScript(), asyncio.Event()
     with HttpServer(script) as server:
         async with MCPStreamableHTTPTool("slow", server.url, load_prompts=False) as tool:
-            script.live_sessions.clear()
-            server.behaviour = silent_at_the_handshake(script)
-            tool.connect_timeout = 0.3
-            with pytest.raises(MCPTimeoutError):
-                await tool.call_tool("echo")
-            tool.connect_timeout = 20
+            await fall_silent(tool, server, script)
 
             async def late(exchange: Exchange) -> object:
                 if exchange.name == "initialize":
@@ -139,12 +139,7 @@ async def test_close_ends_a_dial_that_goes_on_by_itself() -> None:
     with HttpServer(script) as server:
         tool = MCPStreamableHTTPTool("slow", server.url, load_prompts=False)
         await tool.connect()
-        script.live_sessions.clear()
-        server.behaviour = silent_at_the_handshake(script)
-        tool.connect_timeout = 0.3
-        with pytest.raises(MCPTimeoutError):
-            await tool.call_tool("echo")
-        tool.connect_timeout = 20
+        await fall_silent(tool, server, script)
         with pytest.raises(MCPTimeoutError, match="goes on by itself"):
             await tool.call_tool("echo")
         await asyncio.wait_for(tool.close(), BOUND)
@@ -162,12 +157,7 @@ async def test_a_tool_that_is_closed_as_its_dial_fails_is_not_dialled_again() ->
     with HttpServer(script) as server:
         tool = MCPStreamableHTTPTool("slow", server.url, load_prompts=False, on_state_change=close_at_once)
         await tool.connect()
-        script.live_sessions.clear()
-        server.behaviour = silent_at_the_handshake(script)
-        tool.connect_timeout = 0.3
-        with pytest.raises(MCPTimeoutError):
-            await tool.call_tool("echo")
-        tool.connect_timeout = 20
+        await fall_silent(tool, server, script)
         with pytest.raises(MCPTimeoutError, match="goes on by itself"):
             await tool.call_tool("echo")
         call, before = asyncio.create_task(tool.call_tool("echo")), dials(server)
@@ -246,12 +236,7 @@ async def test_a_caller_who_is_cancelled_in_the_turn_in_which_its_patience_ends_
     script = McpScript()
     with HttpServer(script) as server:
         async with MCPStreamableHTTPTool("deaf", server.url, load_prompts=False) as tool:
-            script.live_sessions.clear()
-            server.behaviour = silent_at_the_handshake(script)
-            tool.connect_timeout = 0.3
-            with pytest.raises(MCPTimeoutError):
-                await tool.call_tool("echo")
-            tool.connect_timeout = 20
+            await fall_silent(tool, server, script)
             before = dials(server)
             caller = asyncio.create_task(tool.call_tool("echo"))
             await server.arrived("initialize", before + 1)
