@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from typing_extensions import Self
@@ -35,6 +39,20 @@ def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def freeze(pid: int) -> None:
+    """Stops a process (SIGSTOP) and waits until it stands still: a thread on another processor goes on for a moment."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + BOUND
+    while not _is_stopped(pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def _is_stopped(pid: int) -> bool:
+    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] in "TZX" for stat in stats)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from fault_servers import ANYIO_LOSES_SOCKETS, BOUND
+from fault_servers import ANYIO_LOSES_SOCKETS, BOUND, freeze
 from test_ends import await_death, await_idleness
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool
@@ -53,12 +53,6 @@ with open(sys.argv.pop(), "a") as record:
     record.write(f"{{os.getpid()}}\\n")
 runpy.run_path({PEER!r}, run_name="__main__")
 """
-
-
-def is_stopped(pid: int) -> bool:
-    """Whether the signal has reached every thread: one on another processor may go on for a moment."""
-    stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
-    return all(stat.rpartition(")")[2].split()[0] in "TZX" for stat in stats)
 
 
 class Place:
@@ -110,17 +104,15 @@ class Place:
         return int(self._process.stdout.readline())
 
     def send(self, number: signal.Signals) -> None:
-        pid = self.pids[-1]
-        os.kill(pid, number)
-        deadline = time.monotonic() + BOUND
-        while number == signal.SIGSTOP and not is_stopped(pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        os.kill(self.pids[-1], number)
+
+    def freeze(self) -> None:
+        freeze(self.pids[-1])
 
     def freeze_for_good(self) -> None:
         """Stops the server: it takes what it is sent, and does nothing. Only `restart` can follow."""
         self._count()
-        self.send(signal.SIGSTOP)
+        self.freeze()
 
     def _count(self) -> None:
         if self.kind != "stdio" and not self._is_doomed:
@@ -226,7 +218,7 @@ async def test_an_argument_that_no_wire_can_hold_costs_its_own_call(place: Place
 async def test_a_frozen_server_is_bounded_by_the_deadlines_and_usable_when_it_thaws(place: Place) -> None:
     tool = place.tool(request_timeout=1)
     async with tool:
-        place.send(signal.SIGSTOP)
+        place.freeze()
         try:
             for what in (tool.call_tool("echo"), tool.load_tools()):
                 with pytest.raises(MCPTimeoutError, match="no answer within 1 s"):
@@ -240,7 +232,7 @@ async def test_a_frozen_server_is_bounded_by_the_deadlines_and_usable_when_it_th
 async def test_a_connection_to_a_frozen_server_can_be_closed_in_time_and_nothing_is_left(place: Place) -> None:
     tool = place.tool()
     await within(tool.connect())
-    place.send(signal.SIGSTOP)
+    place.freeze()
     try:
         call = asyncio.create_task(tool.call_tool("echo"))
         await asyncio.wait({call}, timeout=0.1)

@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_servers import BOUND, Exchange, HttpServer, McpScript, RpcError, never
+from fault_servers import BOUND, Exchange, HttpServer, McpScript, RpcError, freeze, never
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import MCPConnectionError
@@ -129,7 +127,7 @@ async def test_a_frozen_child_process_is_found_out_and_replaced() -> None:
     async with tool:
         child = int(text(await tool.call_tool("pid")))
         call = asyncio.create_task(tool.call_tool("hang"))
-        os.kill(child, signal.SIGSTOP)
+        freeze(child)
         with pytest.raises(MCPConnectionError, match="no sign of life") as caught:
             await asyncio.wait_for(call, BOUND)
         assert caught.value.sent is True

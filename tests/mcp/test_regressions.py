@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_servers import BOUND, HttpServer, McpScript, RpcError
+from fault_servers import BOUND, HttpServer, McpScript, RpcError, freeze
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import MCPServerError
@@ -46,7 +44,7 @@ async def test_dials_given_up_while_the_old_child_dies_do_not_let_a_new_one_star
     tool = MCPStdioTool("ledger", sys.executable, args=[LEDGER_SERVER, "stdio", str(tmp_path), "0"])
     await tool.connect()
     [child] = started(tmp_path)
-    os.kill(child, signal.SIGSTOP)  # it dies by SIGKILL only, after the graces of stdio's shutdown
+    freeze(child)  # it dies by SIGKILL only, after the graces of stdio's shutdown
     closing = asyncio.create_task(tool.close())
     for _ in range(2):
         dial = asyncio.create_task(tool.connect())
