@@ -77,7 +77,8 @@ def _os_error(error: OSError) -> Reading:
     if isinstance(error, TimeoutError):
         return _foreign_timeout(error)
     if isinstance(error, FileNotFoundError):
-        return Reading(MCPConnectionError, "no such command or directory; check the command and PATH")
+        which = "" if error.filename is None else f": {error.filename}"
+        return Reading(MCPConnectionError, f"no such command or directory{which}; check the command, PATH and cwd")
     if isinstance(error, PermissionError):
         return Reading(MCPConnectionError, "permission denied; check that the command may be executed")
     text = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__

@@ -57,7 +57,7 @@ class MessageReader:
     def __init__(self, process: ServerProcess, decoder: codecs.IncrementalDecoder) -> None:
         self._process = process
         self._decoder = decoder
-        self._items: deque[Any] = deque()
+        self._items: deque[str | TransportEnded] = deque()  # lines, and the end
         self._begun: list[str] = []  # the parts of a line whose end has not come
         self._length = 0
         self._ended = False
@@ -68,22 +68,29 @@ class MessageReader:
         Raises:
             anyio.EndOfStream: There is nothing more.
         """
+        if self._items:
+            # A server that floods us sends thousands at a time, and none of them makes its reader wait.
+            await anyio.lowlevel.checkpoint()
         while not self._items:
             if self._ended:
                 raise anyio.EndOfStream
             chunk = await self._process.receive()
             if chunk:
                 self._take(chunk)
+            elif rest := "".join(self._begun):
+                self._begun = []
+                self._items.append(rest)  # an answer perhaps, whose server has ended without ending the line
             else:
                 self._end(await self._process.why_it_ended())
-        return self._items.popleft()
+        item = self._items.popleft()
+        return _sdk.read(item, self._process.secrets) if isinstance(item, str) else item
 
     def _take(self, chunk: bytes) -> None:
         first, *others = self._decoder.decode(chunk).split("\n")
         self._begun.append(first)
         self._length += len(first)
         for part in others:
-            self._items.append(_sdk.read("".join(self._begun), self._process.secrets))
+            self._items.append("".join(self._begun))
             self._begun, self._length = [part], len(part)
         if self._length > MESSAGE_LIMIT:
             self._end(too_long())

@@ -23,7 +23,7 @@ from typing import Any
 MEGABYTE = 1024 * 1024
 SECRET = "PEER_SECRET"
 NAMES = (
-    *("echo", "hang", "pid", "large", "twice", "foreign", "cancels", "latin1", "freeze"),
+    *("echo", "hang", "pid", "large", "last_words", "twice", "foreign", "cancels", "latin1", "freeze"),
     *("exit", "segfault", "grandchild", "daemon", "close_stdout", "close_stdin"),
     *("whisper", "flood_stderr", "huge_stderr_line"),
 )
@@ -90,6 +90,10 @@ def run_tool(id: Any, name: str, arguments: dict[str, Any]) -> None:  # noqa: C9
         os._exit(6)
     if name == "large":
         return said(id, "z" * int(arguments["size"]))
+    if name == "last_words":
+        result = {"content": [{"type": "text", "text": "the end"}], "isError": False}
+        write(json.dumps({"jsonrpc": "2.0", "id": id, "result": result}))
+        os._exit(0)
     if name == "twice":
         said(id, "once")
     if name == "foreign":

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
-from fault_servers import BOUND, CLOSE, EVENTS, JSON, Exchange, HttpServer, McpScript, never, unused_port
+from fault_servers import BOUND, CLOSE, EVENTS, JSON, Exchange, HttpServer, McpScript, freeze, never, unused_port
+from mcp import StdioServerParameters
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import (
@@ -29,7 +30,7 @@ from agent_framework._mcp import (
     MCPTimeoutError,
     MCPTool,
 )
-from agent_framework._mcp_client import _http, _process
+from agent_framework._mcp_client import _http, _process, _stdio
 from agent_framework.exceptions import ToolException
 
 HERE = Path(__file__).parent
@@ -125,6 +126,33 @@ async def test_calls_on_a_child_that_fails_are_told_why_within_a_second(
         assert not tool.is_connected
         await assert_works(tool)
         assert sorted(note.read_text().split()) == sorted(["hang", fault, "echo"])
+
+
+async def test_an_answer_whose_line_the_child_did_not_end_is_not_lost_with_the_child() -> None:
+    async with stdio_tool() as tool:
+        assert text(await within(tool.call_tool("last_words"))) == "the end"
+        await assert_works(tool)
+
+
+async def test_a_child_that_sends_much_at_a_time_leaves_the_event_loop_to_others() -> None:
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    flood = """import sys; print(300 * ('{"jsonrpc": "2.0", "method": "x"}' + chr(10)), flush=True); sys.stdin.read()"""
+    parameters = StdioServerParameters(command=sys.executable, args=["-SEc", flood])
+    counting = asyncio.create_task(count_turns())
+    async with _stdio.stdio(parameters) as (reader, _):
+        await within(reader.receive())
+        before = turns
+        for _ in range(200):
+            await reader.receive()
+        assert turns - before >= 200
+    counting.cancel()
 
 
 @pytest.mark.parametrize("heir", ["grandchild", "daemon"])
@@ -231,7 +259,7 @@ async def test_what_nobody_asked_a_child_for_costs_nothing(oddity: str) -> None:
 async def test_a_frozen_child_is_bounded_by_request_timeout_and_usable_when_it_thaws() -> None:
     async with stdio_tool(request_timeout=1) as tool:
         child = int(text(await tool.call_tool("pid")))
-        os.kill(child, signal.SIGSTOP)
+        freeze(child)
         try:
             started = time.monotonic()
             errors = await outcomes(*(tool.call_tool("echo") for _ in range(4)), tool.load_tools())
@@ -249,7 +277,7 @@ async def test_a_frozen_child_that_cannot_take_more_is_bounded_too(monkeypatch: 
     tool = stdio_tool(request_timeout=1)
     await tool.connect()
     child = int(text(await tool.call_tool("pid")))
-    os.kill(child, signal.SIGSTOP)
+    freeze(child)
     errors = await outcomes(*(tool.call_tool("echo", blob="x" * MEGABYTE) for _ in range(3)))
     assert {type(error) for error in errors} == {MCPTimeoutError}
     await within(tool.close(), 3)
@@ -286,7 +314,7 @@ async def test_a_frozen_http_server_is_bounded_in_connect_call_and_close_and_usa
         tool = MCPStreamableHTTPTool("frozen", url, request_timeout=1, connect_timeout=1)
         await within(tool.connect())
         other = MCPStreamableHTTPTool("other", url, connect_timeout=1)
-        process.send_signal(signal.SIGSTOP)
+        freeze(process.pid)
         started = time.monotonic()
         errors = await outcomes(*(tool.call_tool("echo") for _ in range(4)), tool.load_tools(), other.connect())
         assert {type(error) for error in errors} == {MCPTimeoutError}
@@ -294,7 +322,7 @@ async def test_a_frozen_http_server_is_bounded_in_connect_call_and_close_and_usa
         process.send_signal(signal.SIGCONT)
         await assert_works(tool)
         await within(other.connect())
-        process.send_signal(signal.SIGSTOP)
+        freeze(process.pid)
         started = time.monotonic()
         await outcomes(tool.close(), other.close(), seconds=3)
         assert not tool.is_connected

@@ -86,7 +86,9 @@ def at_server(
     return make
 
 
-def at_command(command: str, *args: str) -> Callable[[Path], contextlib.AbstractContextManager[tuple[Tool, str]]]:
+def at_command(
+    command: str, *args: str, **options: Any
+) -> Callable[[Path], contextlib.AbstractContextManager[tuple[Tool, str]]]:
     @contextlib.contextmanager
     def make(folder: Path) -> Iterator[tuple[Tool, str]]:
         script = folder / "not-executable"
@@ -94,7 +96,7 @@ def at_command(command: str, *args: str) -> Callable[[Path], contextlib.Abstract
         script.chmod(stat.S_IRUSR | stat.S_IWUSR)
         actual = command.format(folder=folder)
         patience = PATIENCE if args and args[-1] != "exits" else None
-        yield MCPStdioTool(name="docs", command=actual, args=list(args), connect_timeout=patience), actual
+        yield MCPStdioTool(name="docs", command=actual, args=list(args), connect_timeout=patience, **options), actual
 
     return make
 
@@ -142,6 +144,9 @@ CASES = {
         at_server("event stream without an answer"), MCPConnectionError, Exception, "answer"
     ),
     "no such command": Case(at_command("{folder}/nothing"), MCPConnectionError, FileNotFoundError, "no such"),
+    "no such folder": Case(
+        at_command(sys.executable, cwd="/nowhere"), MCPConnectionError, FileNotFoundError, "directory: /nowhere"
+    ),
     "not executable": Case(at_command("{folder}/not-executable"), MCPConnectionError, PermissionError, "permission"),
     "exits at once": Case(
         at_peer("exits"),
