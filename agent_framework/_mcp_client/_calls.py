@@ -63,7 +63,7 @@ class Calls:
         if not self._calls:
             self.on_busy()
         self._calls.add(call)
-        before = cancelling()
+        before = _cancelling()
         try:
             with call.scope:
                 return Outcome(answer=await send(), answered=True)
@@ -74,7 +74,7 @@ class Calls:
             self._calls.discard(call)
             if not self._calls:
                 self.on_idle()
-        if cancelling() > before:
+        if _cancelling() > before:
             raise asyncio.CancelledError
         return Outcome()
 
@@ -83,7 +83,16 @@ def _nothing() -> None:
     pass
 
 
-def cancelling() -> int:
+async def wait_at_most(seconds: float | None, event: anyio.Event) -> None:
+    """Wait for an event, or until ``seconds`` have passed. A cancellation of the caller comes through in any case."""
+    before = _cancelling()
+    with anyio.move_on_after(seconds):
+        await event.wait()
+    if _cancelling() > before:
+        raise asyncio.CancelledError
+
+
+def _cancelling() -> int:
     """How many cancellations of the running task are pending; 0 before Python 3.11, where nobody counts them.
 
     One more behind a scope than before it means that the task was cancelled in the same turn of the event loop as the

@@ -37,7 +37,7 @@ import anyio
 import anyio.lowlevel
 
 from . import _sdk
-from ._calls import cancelling, new_call
+from ._calls import new_call, wait_at_most
 from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, SessionExpired, StillDialling
 from ._context import call_headers
 from ._errors import connect_error, is_request_timeout, loss_error
@@ -75,6 +75,11 @@ PROBE_TIMEOUT = 0.5
 
 CANCEL_NOTICE_TIMEOUT = 0.5
 """How long telling the server that a request is given up may take, in seconds: a full pipe must not hold us."""
+
+
+LAST_ANSWERS_TIMEOUT = 0.25
+"""How long a connection that takes no more messages is read from, in seconds: long enough for the answers that have
+arrived, which is what those who wait for them are owed."""
 
 
 class Connection(Link):
@@ -227,11 +232,7 @@ class Connection(Link):
     async def _ready(self, finish: Callable[[Link], Awaitable[None]] | None, patience: float | None) -> None:
         if self.state is State.NEW:
             self._start()
-        before = cancelling()
-        with anyio.move_on_after(patience):
-            await self._settled.wait()
-        if cancelling() > before:
-            raise asyncio.CancelledError
+        await wait_at_most(patience, self._settled)
         if patience is not None and not self._settled.is_set():
             self._openers = None
             raise connect_error(StillDialling(patience), self.server, self._stage)
@@ -501,6 +502,9 @@ class Connection(Link):
     async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
         failure = self._take_failure(call)
         if failure is None:
+            if isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError)):
+                # The end of the read stream comes behind the last answer.
+                await wait_at_most(LAST_ANSWERS_TIMEOUT, self._ending)
             if self._speaks_for_itself and _sdk.is_session_expired(error):
                 call.sent = False
                 self.retire(SessionExpired("the server answered HTTP 404 to the session id"))

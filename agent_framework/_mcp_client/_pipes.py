@@ -56,6 +56,12 @@ class PipeReader:
         else:
             self.close()
 
+    def finish(self) -> None:
+        """Take what is in the pipe, as far as it fits into one piece, and close it."""
+        if not self._pipe.closed:
+            self._read()
+            self.close()
+
     def close(self) -> None:
         """Close the pipe, if it is not. What is in it is lost."""
         if not self._pipe.closed:

@@ -120,10 +120,12 @@ class ServerProcess:
         """Write to its input, as soon as there is room. Who is cancelled before has written nothing.
 
         Raises:
-            ServerExited: Its input is closed; nothing was written.
+            ServerExited: Its input is closed, or its output, so that no answer can come; nothing was written.
         """
         async with self._turn:
             await self._input.room.wait()
+            if self._output_ended:
+                raise await self.why_it_ended()
             if not self._input.is_closed:
                 with contextlib.suppress(BrokenPipeError):
                     self._input.write(data)
@@ -150,18 +152,19 @@ class ServerProcess:
         self._output_news.set()
 
     def _on_broken_input(self) -> None:
-        # Nobody can be told which message was not read to its end: whatever comes out is useless.
+        # Nobody can be told which message was not read to its end, so all end that wait, but for those whose answers
+        # are there.
         self._closed_first = "input"
-        self._output.close()
+        self._output.finish()
 
     def _on_exit(self) -> None:
         self._exited.set()
         # What it has started may hold its pipes open for as long as it likes, and say nothing.
-        self._ending = asyncio.get_running_loop().call_later(EXIT_GRACE, self._close_outputs)
+        self._ending = asyncio.get_running_loop().call_later(EXIT_GRACE, self._finish_outputs)
 
-    def _close_outputs(self) -> None:
-        self._output.close()
-        self._errors.close()
+    def _finish_outputs(self) -> None:
+        self._output.finish()
+        self._errors.finish()
 
     def _take_stderr(self, data: bytes) -> None:
         """Copy a piece of its standard error to ours, and keep the last lines."""
@@ -219,7 +222,8 @@ class ServerProcess:
             self._ending.cancel()
         self._forget_exit()
         self._input.abort()
-        self._close_outputs()
+        self._output.close()
+        self._errors.close()
 
     def _signal_group(self, number: int) -> None:
         # The group outlives its leader for as long as it has members, so this reaches what the server left behind.

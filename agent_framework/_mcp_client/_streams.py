@@ -141,14 +141,15 @@ class WatchedSendStream:
             return
         call.request_id = _sdk.request_id(item)
         self._on_request(call)
-        # A cancellation can arrive after the transport has taken the message, so only a closed stream, or text that
-        # cannot be written, proves that it has not.
-        call.sent = True
+        # A cancellation can arrive after another task has taken the message, so only a closed stream, or text that
+        # cannot be written, proves that it has not. Where this task writes, it has written once it is back here.
+        call.sent = not self._writes_here
         try:
             await self._stream.send(item)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError, ValueError):
             call.sent = False
             raise
+        call.sent = True
 
     async def __aenter__(self) -> Self:
         return self

@@ -130,7 +130,7 @@ async def websocket(url: str, **options: Any) -> AsyncIterator[tuple[Any, Any]]:
             async with anyio.create_task_group() as tasks:
                 secrets = () if socket.request is None else secret_words(socket.request.headers)
                 tasks.start_soon(_read_frames, receive, to_session, secrets)
-                tasks.start_soon(_write_frames, send, from_session, to_session)
+                tasks.start_soon(_write_frames, send, from_session)
                 yield read_stream, write_stream
                 tasks.cancel_scope.cancel()
 
@@ -178,11 +178,11 @@ async def _read_frames(
         await to_session.send(_sdk.read(frame, secrets))
 
 
-async def _write_frames(send: Callable[[str], Awaitable[None]], from_session: Outgoing, to_session: Incoming) -> None:
+async def _write_frames(send: Callable[[str], Awaitable[None]], from_session: Outgoing) -> None:
     async for item in from_session:
         try:
             await send(_sdk.encode(item))
-        except ServerClosed as error:
+        except ServerClosed:
+            # The reader tells why, behind the answers that had arrived before.
             from_session.close()
-            await _end(to_session, error)
             return

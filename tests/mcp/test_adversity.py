@@ -134,6 +134,14 @@ async def test_an_answer_whose_line_the_child_did_not_end_is_not_lost_with_the_c
         await assert_works(tool)
 
 
+async def test_each_call_on_a_child_that_leaves_after_every_answer_is_answered_and_runs_once(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    async with stdio_tool(str(note)) as tool:
+        for _ in range(10):
+            assert text(await within(tool.call_tool("last_words"))) == "the end"
+    assert note.read_text().split() == ["last_words"] * 10
+
+
 async def test_a_child_that_sends_much_at_a_time_leaves_the_event_loop_to_others() -> None:
     turns = 0
 
@@ -280,6 +288,7 @@ async def test_a_frozen_child_that_cannot_take_more_is_bounded_too(monkeypatch: 
     freeze(child)
     errors = await outcomes(*(tool.call_tool("echo", blob="x" * MEGABYTE) for _ in range(3)))
     assert {type(error) for error in errors} == {MCPTimeoutError}
+    assert [error.sent for error in errors] == [True, False, False], "the first fills the pipe, the others wait"
     await within(tool.close(), 3)
     assert not is_alive(child)
 

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from mcp import StdioServerParameters
 
 from agent_framework import MCPStdioTool
 from agent_framework._mcp import MCPConnectionError
 from agent_framework._mcp_client import _process
 from agent_framework._mcp_client._pipes import PipeReader, PipeWriter, call_on_exit
+from agent_framework._mcp_client._process import ServerProcess
 
 BOUND = 5
 PEER = str(Path(__file__).parent / "stdio_peer.py")
@@ -147,6 +149,19 @@ async def test_what_comes_while_reading_pauses_stays_in_the_pipe(ends: Any) -> N
     assert source.closed
 
 
+async def test_what_is_in_a_pipe_is_taken_before_it_is_closed(ends: Any) -> None:
+    source, sink = ends
+    pieces: list[bytes] = []
+    ended = asyncio.Event()
+    reader = PipeReader(source, pieces.append, ended.set)
+    reader.pause()
+    sink.write(b"last words")
+    reader.finish()
+    assert pieces == [b"last words"]
+    assert ended.is_set()
+    assert source.closed
+
+
 # Exits ...
 
 
@@ -204,6 +219,22 @@ def test_a_child_that_outlives_its_event_loop_ends_without_a_word(monkeypatch: p
 
 
 # All of it ...
+
+
+async def test_answers_that_were_there_before_a_message_broke_off_are_not_lost() -> None:
+    # More than is read ahead, by less than a pipe holds: the rest is in the pipe when the message breaks off.
+    answers = 230 * 1024
+    code = f"import os; os.read(0, 1); os.write(1, b'a' * {answers})"
+    process = ServerProcess.start(StdioServerParameters(command=sys.executable, args=["-SEc", code]))
+    try:
+        await asyncio.wait_for(process.send(LARGE), BOUND)
+        await asyncio.wait_for(process._input.room.wait(), BOUND)
+        received = 0
+        while chunk := await asyncio.wait_for(process.receive(), BOUND):
+            received += len(chunk)
+        assert received == answers
+    finally:
+        await process.stop()
 
 
 @pytest.mark.usefixtures("kernel")

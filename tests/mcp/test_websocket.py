@@ -251,6 +251,38 @@ async def test_frames_that_are_no_json_rpc_are_passed_over() -> None:
             assert (await tool.call_tool("echo"))[0].text == "{}"
 
 
+async def test_answers_that_came_before_the_farewell_are_not_lost_when_somebody_writes_meanwhile() -> None:
+    together = 30
+
+    async def answer_all_and_leave(server: WebsocketServer, connection: ServerConnection) -> None:
+        held: list[dict[str, Any]] = []
+        async for frame in connection:
+            message = json.loads(frame)
+            if message["method"] == "tools/call":
+                held.append(message)
+            elif "id" in message:
+                await server.answer(connection, message)
+            if len(held) == together:
+                for call in held:
+                    result = {"content": [{"type": "text", "text": "held"}]}
+                    await connection.send(json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": result}))
+                await connection.close()
+
+    with WebsocketServer(serve_one=answer_all_and_leave) as server:
+        async with MCPWebsocketTool("ws", server.url) as tool:
+            others: list[asyncio.Task[Any]] = []
+
+            async def call_and_call_again() -> str:
+                contents = await tool.call_tool("echo")
+                others.append(asyncio.create_task(tool.call_tool("echo")))
+                return str(contents[0].text)
+
+            calls = (call_and_call_again() for _ in range(together))
+            outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), BOUND)
+            assert outcomes == ["held"] * together
+        await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), BOUND)
+
+
 async def test_options_reach_the_websocket() -> None:
     with WebsocketServer(handlers={"tools/call": answer_large}) as server:
         headers = {"Authorization": "Bearer secret"}
