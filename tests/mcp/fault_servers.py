@@ -10,6 +10,7 @@ behaves well. The peers over stdio are in stdio_peer.py.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -223,6 +224,10 @@ class HttpServer:
             pass  # the client left, as it may
         finally:
             writer.close()
+            # A failure that nobody asks for may be reported by the garbage collector: it can meet the future that holds
+            # it before the protocol that would have taken it.
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 CLOSE = object()  # what a behaviour returns when the connection has to end after it
