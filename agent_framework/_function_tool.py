@@ -197,7 +197,7 @@ class FunctionTool(SerializationMixin):
             args = (self._instance, *args)
         try:
             return func(*args, **kwargs)
-        except Exception:
+        except Exception:  # counted, and the caller's to deal with
             self._counts.exceptions += 1
             raise
 
@@ -295,7 +295,7 @@ class FunctionTool(SerializationMixin):
             return result
         try:
             return await result
-        except Exception:
+        except Exception:  # as in __call__
             # A sync function's failure was counted in __call__; an async one's shows only here.
             self._counts.exceptions += 1
             raise
@@ -309,7 +309,7 @@ class FunctionTool(SerializationMixin):
             started = perf_counter()
             try:
                 result = self._parse(await self._run(call_arguments))
-            except Exception as error:
+            except Exception as error:  # noted on the metric, and the caller's to deal with
                 tags[observability.OtelAttr.ERROR_TYPE.value] = type(error).__name__
                 raise
             finally:
@@ -324,7 +324,7 @@ class FunctionTool(SerializationMixin):
             return self.parse_result(value)
         try:
             parsed = self.result_parser(value)
-        except Exception:
+        except Exception:  # the user's own code; the function has run, and its result must not be lost
             logger.warning("The result parser of function '%s' failed; its text is used.", self.name, exc_info=True)
             parsed = str(value)
         return [Content.from_text(parsed)] if isinstance(parsed, str) else list(parsed)

@@ -76,7 +76,6 @@ PROBE_TIMEOUT = 0.5
 CANCEL_NOTICE_TIMEOUT = 0.5
 """How long telling the server that a request is given up may take, in seconds: a full pipe must not hold us."""
 
-
 LAST_ANSWERS_TIMEOUT = 0.25
 """How long a connection that takes no more messages is read from, in seconds: long enough for the answers that have
 arrived, which is what those who wait for them are owed."""
@@ -219,7 +218,7 @@ class Connection(Link):
         self._openers += 1
         try:
             await self._ready(finish, patience)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation too: the last one to leave takes the connection down
             if self._openers is not None:
                 self._openers -= 1
                 if self._openers == 0:
@@ -331,7 +330,7 @@ class Connection(Link):
         except (KeyboardInterrupt, SystemExit) as error:
             self._program_exit = error
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is the reason, and goes on
             if self.state is State.CONNECTING:
                 self._lifecycle.apply(Event.FAILED, error)
             raise

@@ -101,7 +101,7 @@ class ServerProcess:
         )
         try:
             return cls(process, secret_lines(given.values()))
-        except BaseException:
+        except BaseException:  # whatever it is, nobody would have the process to stop it
             process.kill()
             raise
 

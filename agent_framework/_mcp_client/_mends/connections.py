@@ -157,10 +157,10 @@ class Pool:
             wire = self._idle_wire(_origin(request.url)) or await self._connect(request.url, timeouts.get("connect"))
             try:
                 return await wire.exchange(request, timeouts, self._take_back)
-            except BaseException:
+            except BaseException:  # cancelled too: half an exchange is on it, and nobody can use it again
                 wire.abort()
                 raise
-        except BaseException:
+        except BaseException:  # cancelled too: a slot that is not given back is lost for good
             self._slots.release()
             raise
 
@@ -291,7 +291,7 @@ async def _connected_socket(host: bytes, port: int) -> socket.socket:
                 attempts.start_soon(attempt, family, address, over := anyio.Event())
                 with anyio.move_on_after(HAPPY_EYEBALLS_DELAY):
                     await over.wait()
-    except BaseException:
+    except BaseException:  # cancelled too: the socket of an attempt that had just succeeded is nobody's
         for sock in connected:
             sock.close()
         raise
@@ -490,7 +490,7 @@ class _Body:
         try:
             while isinstance(event := await self._wire.event(self._timeout), h11.Data):
                 yield bytes(event.data)
-        except BaseException:
+        except BaseException:  # cancelled too: the rest of the body stays unread
             await self.aclose()
             raise
 
