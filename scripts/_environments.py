@@ -22,6 +22,8 @@ MINIMUM = (3, 10)
 PROBE_SECONDS = (
     20  # a shim that resolves its version takes a second or two on a busy machine; one that hangs is of no use
 )
+SDK = "1.30"
+"""The MCP SDK of an environment that asks for no other; the HTTP transports do not stand on 2.x yet."""
 PROBE = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2], '%d.%d.%d' % sys.version_info[:3])"
 
 
@@ -87,7 +89,7 @@ def make_environment(
     *,
     extras: str = "",
     requirements: tuple[str, ...] = (),
-    constraints: str | None = None,
+    constraints: tuple[str, ...] | None = None,
     project: bool = True,
 ) -> str:
     """Makes, or finds ready, a virtual environment with this project in it, and returns the path of its Python.
@@ -99,14 +101,16 @@ def make_environment(
     Keyword Args:
         extras: Extras of the project to install, for example "[openai,ws]".
         requirements: Names of requirement files beside this one.
-        constraints: Name of a constraint file beside this one.
+        constraints: Names of constraint files beside this one; by default the one of the usual SDK.
         project: Whether this project goes into it; what must not meet our dependencies gets an environment without.
 
     Raises:
         ScriptError: pip or venv failed; the end of their output is in the message.
     """
+    if constraints is None:
+        constraints = (sdk_constraints(SDK),) if project else ()
     files = [ROOT / "pyproject.toml"] if project else []
-    files += [ROOT / "scripts" / name for name in (*requirements, constraints) if name]
+    files += [ROOT / "scripts" / name for name in (*requirements, *constraints)]
     mark = hashlib.sha256(extras.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:10]
     folder = VENVS / f"{purpose}-py{interpreter.version}-{mark}"
     python = str(folder / "bin" / "python")
@@ -125,11 +129,48 @@ def make_environment(
                 install += ["--editable", f"{ROOT}{extras}"]
             for name in requirements:
                 install += ["--requirement", str(ROOT / "scripts" / name)]
-            if constraints:
-                install += ["--constraint", str(ROOT / "scripts" / constraints)]
+            for name in constraints:
+                install += ["--constraint", str(ROOT / "scripts" / name)]
             _run_quietly(install)
             ready.touch()
     return python
+
+
+def make_test_environment(interpreter: Interpreter, *, oldest: bool = False, sdk: str | None = None) -> str:
+    """Makes, or finds ready, an environment for the tests, and returns the path of its Python.
+
+    Args:
+        interpreter: The Python to make it from.
+
+    Keyword Args:
+        oldest: Whether to take the lowest version of every direct dependency.
+        sdk: Which release of the MCP SDK, for example "2.3"; None for the usual one.
+
+    Raises:
+        ScriptError: There is no constraint file for that release, or pip or venv failed.
+    """
+    constraints = "constraints-oldest.txt" if oldest else sdk_constraints(sdk or SDK)
+    return make_environment(
+        interpreter,
+        "test-oldest" if oldest else f"test-sdk-{sdk}" if sdk else "test",
+        extras="[openai,ws]",
+        requirements=("requirements-test.txt",),
+        constraints=(constraints,),
+    )
+
+
+def sdk_constraints(sdk: str) -> str:
+    """The name of the constraint file of a release of the MCP SDK.
+
+    Raises:
+        ScriptError: There is none.
+    """
+    name = f"constraints-sdk-{sdk}.txt"
+    if not (ROOT / "scripts" / name).exists():
+        files = sorted((ROOT / "scripts").glob("constraints-sdk-*.txt"))
+        known = ", ".join(file.stem.rpartition("-")[2] for file in files)
+        raise ScriptError(f"There is no scripts/{name}; the releases of the MCP SDK that are tested: {known}.")
+    return name
 
 
 def make_node_folder(package: str, version: str, purpose: str) -> Path:
