@@ -1362,30 +1362,34 @@ class MCPStreamableHTTPTool(MCPTool):
         return True if self.terminate_on_close is None else self.terminate_on_close
 
     def get_mcp_client(self) -> AbstractAsyncContextManager[Any]:
-        """The SDK's streamable HTTP transport.
-
-        With a ``header_provider`` it yields a third item, without which calls get no headers of their own.
+        """The SDK's streamable HTTP transport; one of our own where requests have headers.
 
         Raises:
             ModuleNotFoundError: ``mcp`` is not installed.
         """
         if self._header_provider is not None or self._static_headers:
-            return self._guarded_transport()
+            return self._own_transport()
         with _needs_mcp(self):
             return streamable_http_client(
                 url=self.url, http_client=self._httpx_client, terminate_on_close=self._terminates
             )
 
     def _open_transport(self) -> AbstractAsyncContextManager[Any]:
-        return self.get_mcp_client() if _is_overridden(self, MCPStreamableHTTPTool) else self._guarded_transport()
+        if _is_overridden(self, MCPStreamableHTTPTool):
+            return self.get_mcp_client()
+        from ._mcp_client import _replaced
 
-    def _guarded_transport(self) -> AbstractAsyncContextManager[Any]:
+        # What was put in the place of the SDK's function is what the user wants to be used.
+        if _replaced.is_replaced(streamable_http_client, __name__) or _replaced.is_sdk_transport_replaced():
+            return self.get_mcp_client()
+        return self._own_transport()
+
+    def _own_transport(self) -> AbstractAsyncContextManager[Any]:
         with _needs_mcp(self):
-            from ._mcp_client import _transports
+            from ._mcp_client.transports import streamable_http
 
-        return _transports.streamable_http(
-            streamable_http_client,
-            url=self.url,
+        return streamable_http.streamable_http(
+            self.url,
             http_client=self._httpx_client,
             terminate_on_close=self._terminates,
             ambient_headers=self._ambient_headers_of_a_connection(),

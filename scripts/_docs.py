@@ -24,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent_framework import exceptions
 from agent_framework._mcp_client import _causes, _errors, _sdk, _state
+from agent_framework._mcp_client.transports import failures
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "agent_framework"
@@ -200,15 +201,17 @@ def samples() -> list[BaseException | None]:
 def _samples_of_http() -> list[BaseException]:
     request = httpx.Request("POST", "https://example.test/mcp")
 
-    def status(code: int, said: str | None = None) -> _causes.HTTPRefusal:
+    def status(code: int, said: str | None = None) -> Exception:
         headers = {"WWW-Authenticate": "Bearer"} if code == 401 else {}
-        return _causes.HTTPRefusal(httpx.Response(code, headers=headers, request=request), said)
+        error = {} if said is None else {"code": -32000, "message": said}
+        return failures.refusal(httpx, httpx.Response(code, headers=headers, request=request), error)
 
     return [
         status(401, "the token has expired"),
         status(403),
         status(404),
         status(500),
+        httpx.HTTPStatusError("Server error", request=request, response=httpx.Response(502, request=request)),
         httpx.ConnectTimeout("", request=request),
         httpx.ReadTimeout("", request=request),
         httpx.PoolTimeout("", request=request),
@@ -233,6 +236,9 @@ def _samples_of_ours() -> list[BaseException | None]:
         _sdk.UnsupportedProtocolVersion("Unsupported protocol version from the server: 1999-01-01"),
         invalid(),
         _causes.AnswerMissing("the event stream ended without the answer"),
+        _causes.UnreadableFile(
+            "SSL_CERT_FILE", "/etc/certificates.pem", FileNotFoundError(errno.ENOENT, "No such file")
+        ),
         _causes.ServerClosed("the server closed the connection"),
         _causes.ServerExited(3, "no such database"),
         _causes.ServerExited(-9, ""),

@@ -8,8 +8,8 @@ Users meet them only as ``__cause__`` of an ``MCPError``; ``_errors`` turns them
 from __future__ import annotations
 
 import signal
-
-import httpx
+from collections.abc import Mapping
+from typing import Any
 
 
 class DeadlinePassed(TimeoutError):
@@ -39,25 +39,46 @@ MESSAGE_LIMIT = 64 * 1024 * 1024
 server that never ends a line must not take all memory."""
 
 
-def too_long() -> NotMCP:
-    """The cause where a message goes beyond ``MESSAGE_LIMIT``."""
-    return NotMCP(f"the server sent a message of more than {MESSAGE_LIMIT // 1024**2} MiB")
+def too_long(limit: int = MESSAGE_LIMIT) -> NotMCP:
+    """The cause where a message goes beyond a limit in bytes."""
+    size = f"{limit // 1024**2} MiB" if limit >= 1024**2 else f"{limit // 1024} KiB"
+    return NotMCP(f"the server sent a message of more than {size}")
 
 
-class HTTPRefusal(httpx.HTTPStatusError):
+class UnreadableFile(OSError):
+    """A file that the environment names for TLS cannot be read.
+
+    Args:
+        variable: The environment variable.
+        path: What it names.
+        error: Why that cannot be read.
+    """
+
+    def __init__(self, variable: str, path: str, error: OSError) -> None:
+        super().__init__(error.errno, error.strerror or str(error), path)
+        self.variable = variable
+
+    def __str__(self) -> str:
+        return f"{self.variable} names {self.filename!r}, which cannot be read ({self.strerror})"
+
+
+class HTTPRefusal(Exception):
     """The server answered with an HTTP status that is no success.
 
-    The text is ours: httpx's own names the URL with its query, which may hold credentials.
+    Instances are also an ``HTTPStatusError`` of the HTTP library that met it. The text is ours: the library's own
+    names the URL with its query, which may hold credentials.
 
     Args:
         response: The answer.
-        said: The message of the JSON-RPC error in its body, or None.
+        error: The JSON-RPC error in its body; empty where there is none.
     """
 
-    def __init__(self, response: httpx.Response, said: str | None) -> None:
+    def __init__(self, response: Any, error: Mapping[str, Any]) -> None:
+        said = error.get("message")
         text = f"HTTP {response.status_code} {response.reason_phrase}".rstrip() + (f": {said}" if said else "")
-        super().__init__(text, request=response.request, response=response)
-        self.said = said
+        super().__init__(text, request=response.request, response=response)  # type: ignore[call-arg]  # see above
+        self.response = response
+        self.error = error
 
 
 class AnswerMissing(ConnectionError):

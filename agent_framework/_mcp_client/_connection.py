@@ -42,13 +42,12 @@ from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, 
 from ._context import call_headers
 from ._errors import connect_error, is_request_timeout, loss_error
 from ._exceptions import MCPError
-from ._http import Exchanges, Failure
 from ._link import Link
 from ._liveness import Liveness
 from ._server import Server
 from ._server_requests import Handler, ServerRequests
 from ._state import Event, Lifecycle, MCPStateChange, State
-from ._streams import Call, WatchedReceiveStream, WatchedSendStream, current_call
+from ._streams import Call, Failure, WatchedReceiveStream, WatchedSendStream, current_call
 from ._tracing import record_session, record_state_change, request_span
 
 if TYPE_CHECKING:
@@ -143,7 +142,6 @@ class Connection(Link):
         self._server_requests = ServerRequests(
             handlers or {}, start_soon=self.start_soon, send=self._send_to_server, session=lambda: self.session
         )
-        self._exchanges = Exchanges()
         self._garbage: Exception | None = None
         # How many callers are opening this connection; None once one of them has succeeded and so keeps it.
         self._openers: int | None = 0
@@ -283,13 +281,9 @@ class Connection(Link):
 
     async def _hold_session(self, scope: anyio.CancelScope, read_stream: Any, write_stream: Any, *more: Any) -> None:
         self._streams = (read_stream, write_stream)
-        if more and isinstance(more[0], Exchanges):
-            self._exchanges = more[0]
-        else:
-            # The SDK's own HTTP transport, behind an overridden get_mcp_client, yields a third item too. Only from it
-            # can the code for an expired session be the SDK's word. From any other it is the server's, and the call may
-            # have run.
-            self._speaks_for_itself = bool(more)
+        # The SDK's own HTTP transport, behind an overridden get_mcp_client, yields a third item. Only from it can the
+        # code for an expired session be the SDK's word. From any other it is the server's, and the call may have run.
+        self._speaks_for_itself = bool(more) and not getattr(write_stream, "takes_calls", False)
         self._stage = "session"
         take = self._server_requests.take
         heard = None if self._liveness is None else self._liveness.note_life
@@ -378,7 +372,7 @@ class Connection(Link):
         raise reason  # out here: it keeps its own chain of causes
 
     def _why_not_initialized(self, call: Call, error: Exception) -> BaseException:
-        failure = self._take_failure(call)
+        failure = call.failure
         if failure is not None:
             return failure.cause
         if is_request_timeout(error) and self._request_timeout is not None:
@@ -499,7 +493,7 @@ class Connection(Link):
     # Calls ...
 
     async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
-        failure = self._take_failure(call)
+        failure = call.failure
         if failure is None:
             if isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError)):
                 # The end of the read stream comes behind the last answer.
@@ -515,11 +509,7 @@ class Connection(Link):
     def _on_request(self, call: Call) -> None:
         # A handshake or a listing that a call has caused runs in a copy of its context, and is not its own.
         headers = None if call.phase in ("connect", "list") else call_headers.get(None)
-        if headers is not None and call.request_id is not None:
-            self._exchanges.headers[call.request_id] = headers
-
-    def _take_failure(self, call: Call) -> Failure | None:
-        return None if call.request_id is None else self._exchanges.failures.pop(call.request_id, None)
+        call.headers = headers
 
     async def _judge(self, failure: Failure) -> None:
         """What the failure of one HTTP exchange means for the connection."""
@@ -532,7 +522,7 @@ class Connection(Link):
         """Whether the server still answers on this session. Any answer will do, also an error."""
         probe = new_call("ping", "ping", PROBE_TIMEOUT)
         outcome = await self._calls.run(self.session.send_ping, probe)
-        if self._take_failure(probe) is not None:
+        if probe.failure is not None:
             return False
         return outcome.answered or isinstance(outcome.error, _sdk.McpError)
 
@@ -547,7 +537,7 @@ class Connection(Link):
             await anyio.lowlevel.checkpoint()  # an error is an answer too, and an ended stream reports itself
         finally:
             current_call.reset(token)
-        failure = self._take_failure(call)
+        failure = call.failure
         if failure is not None:
             await self._judge(failure)
 
@@ -562,7 +552,6 @@ class Connection(Link):
                 await _sdk.cancel_request(self.session, request_id, "the caller gave up")
             except (anyio.ClosedResourceError, anyio.BrokenResourceError):
                 return  # then the server has learned it from the closed connection
-        self._exchanges.give_up(request_id)
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:
         if self.state is not State.READY or self._background is None:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
-import httpx
 from pydantic import ValidationError
 
 from . import _sdk
@@ -32,6 +31,7 @@ from ._causes import (
     ServerClosed,
     SessionExpired,
     StillDialling,
+    UnreadableFile,
 )
 from ._exceptions import (
     MCPAuthenticationError,
@@ -41,7 +41,7 @@ from ._exceptions import (
     MCPServerError,
     MCPTimeoutError,
 )
-from ._server import Server
+from ._server import Server, public_url
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -91,13 +91,32 @@ def _ssl_reason(error: ssl.SSLError) -> str:
     return (error.reason or "unknown reason").replace("_", " ").lower()
 
 
-def _http_status(error: httpx.HTTPStatusError) -> Reading:
-    said = error.said if isinstance(error, HTTPRefusal) else None
-    return _status(error.response.status_code, error.response.reason_phrase, error.response.headers, said)
+def _http_status(error: Any) -> Reading:
+    said = error.error if isinstance(error, HTTPRefusal) else {}
+    response = error.response
+    if response.status_code == 407:
+        reason = "the HTTP proxy wants credentials (HTTP 407); check the proxy's URL"
+        return Reading(MCPConnectionError, reason, {"status_code": 407})
+    reading = _status(response.status_code, response.reason_phrase, response.headers, said.get("message"))
+    reading.fields.update({name: said[name] for name in ("code", "data") if name in said})
+    return reading
+
+
+def _unreadable_file(error: UnreadableFile) -> Reading:
+    return Reading(MCPConnectionError, str(error))
+
+
+def _proxy_error(error: Exception) -> Reading:
+    if any(isinstance(link, OSError) for link in _chain(error)):
+        return _connect_error(error)
+    return Reading(MCPConnectionError, f"the HTTP proxy refused to connect ({error})")
 
 
 def _status(code: int, phrase: str, headers: Any, said: str | None = None) -> Reading:
     answer = f"the server answered HTTP {code} {phrase}".rstrip() + (f" ({said})" if said else "")
+    if 300 <= code < 400 and headers.get("location"):
+        where = public_url(headers["location"])
+        answer += f", a redirect to {where}, which is not followed to another origin; check the URL"
     if code in (401, 403):
         fields = {"status_code": code, "www_authenticate": headers.get("WWW-Authenticate")}
         return Reading(MCPAuthenticationError, f"{answer}; check the credentials", fields)
@@ -110,7 +129,7 @@ def _session_expired(_: SessionExpired) -> Reading:
 
 
 def _foreign_timeout(error: Exception) -> Reading:
-    what = "connecting" if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)) else "waiting for data"
+    what = "connecting" if type(error).__name__ in ("ConnectTimeout", "PoolTimeout") else "waiting for data"
     return Reading(MCPTimeoutError, f"{what} took longer than the HTTP client or the system allows")
 
 
@@ -165,16 +184,19 @@ def _cancelled(_: BaseException) -> Reading:
 
 # The most telling first: when several errors arrive together, an earlier row is the reason and a later one its
 # consequence.
+_HTTP_READERS: tuple[tuple[str, Reader], ...] = (
+    ("HTTPStatusError", _http_status),
+    ("TimeoutException", _foreign_timeout),
+    ("ConnectError", _connect_error),
+    ("ProxyError", _proxy_error),
+    ("UnsupportedProtocol", _bad_url),
+    ("InvalidURL", _bad_url),
+    ("LocalProtocolError", _not_sendable),
+    ("HTTPError", _network),
+    ("StreamError", _network),
+)
+
 _READERS: tuple[tuple[type[BaseException], Reader], ...] = (
-    (httpx.HTTPStatusError, _http_status),
-    (httpx.TimeoutException, _foreign_timeout),
-    (httpx.ConnectError, _connect_error),
-    (httpx.ProxyError, _connect_error),
-    (httpx.UnsupportedProtocol, _bad_url),
-    (httpx.InvalidURL, _bad_url),
-    (httpx.LocalProtocolError, _not_sendable),
-    (httpx.HTTPError, _network),
-    (httpx.StreamError, _network),
     (SessionExpired, _session_expired),
     (DeadlinePassed, _deadline),
     (StillDialling, _deadline),
@@ -184,6 +206,7 @@ _READERS: tuple[tuple[type[BaseException], Reader], ...] = (
     (AnswerMissing, _closed),
     (ServerClosed, _closed),
     (OwnerCancelled, _closed),
+    (UnreadableFile, _unreadable_file),
     (ssl.SSLError, _connect_error),
     (socket.gaierror, _connect_error),
     (TimeoutError, _foreign_timeout),
@@ -194,6 +217,13 @@ _READERS: tuple[tuple[type[BaseException], Reader], ...] = (
     (anyio.BrokenResourceError, _stream_closed),
     (asyncio.CancelledError, _cancelled),
 )
+
+
+def _http_readers() -> Iterator[tuple[type[BaseException], Reader]]:
+    """Readers for the errors of httpx and httpx2; none can exist before the library has been imported."""
+    for library in filter(None, map(sys.modules.get, ("httpx", "httpx2"))):
+        for name, reader in _HTTP_READERS:
+            yield getattr(library, name), reader
 
 
 def _websocket_readers() -> tuple[tuple[type[BaseException], Reader], ...]:
@@ -217,9 +247,16 @@ def _websocket_status(error: Any) -> Reading:
     return _status(error.response.status_code, error.response.reason_phrase, error.response.headers)
 
 
+def _readers() -> Iterator[tuple[type[BaseException], Reader]]:
+    yield HTTPRefusal, _http_status
+    yield from _http_readers()
+    yield from _READERS
+    yield from _websocket_readers()
+
+
 def _read(error: BaseException) -> tuple[int, Reading] | None:
     """What an error of a known kind means, with its rank; None for any other."""
-    for rank, (foreign, reader) in enumerate((*_READERS, *_websocket_readers())):
+    for rank, (foreign, reader) in enumerate(_readers()):
         if isinstance(error, foreign):
             return rank, reader(error)
     return None

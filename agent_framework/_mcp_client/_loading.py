@@ -9,7 +9,7 @@ import importlib
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 
-_NEEDED = ("._connection", "._transports")
+_NEEDED = ("._connection", "._transports", ".transports.streamable_http")
 
 _under_way: Future[None] | None = None
 

@@ -17,7 +17,6 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
-import httpx
 from mcp import types
 from mcp.client import session as client_session
 from mcp.shared.exceptions import McpError
@@ -45,7 +44,6 @@ __all__ = [
     "is_unused",
     "let_waiters_leave",
     "list_page",
-    "make_http_client",
     "make_session",
     "read",
     "remember_output_schemas",
@@ -287,37 +285,6 @@ async def cancel_request(session: Any, id: types.RequestId, reason: str) -> None
     params = types.CancelledNotificationParams(requestId=id, reason=reason)
     notification = types.CancelledNotification(method="notifications/cancelled", params=params)
     await session.send_notification(types.ClientNotification(notification))
-
-
-def make_http_client() -> Any:
-    """An ``httpx.AsyncClient`` with the time limits that the SDK's transport expects: 30 s, and 300 s between bytes."""
-    from mcp.shared import _httpx_utils
-
-    timeout = getattr(_httpx_utils, "MCP_DEFAULT_TIMEOUT", None)
-    read_timeout = getattr(_httpx_utils, "MCP_DEFAULT_SSE_READ_TIMEOUT", None)
-    if timeout is None or read_timeout is None or not _mends.is_on("tls"):
-        return _httpx_utils.create_mcp_http_client()
-    from ._mends import tls
-
-    client = httpx.AsyncClient(timeout=httpx.Timeout(timeout, read=read_timeout), verify=tls.LazyContext.shared())
-    if _mends.is_on("connections"):
-        from ._mends import connections
-
-        connections.connect_directly(client, tls.shared_context)
-    return client
-
-
-async def dial(client: Any, url: str) -> None:
-    """Open a connection for the first request of an HTTP client of our own, where that can be done.
-
-    Raises:
-        httpx.ConnectError: There is none.
-        httpx.ConnectTimeout: There is none in time.
-    """
-    if _mends.is_on("connections"):
-        from ._mends import connections
-
-        await connections.dial(client, url)
 
 
 def default_environment() -> dict[str, str]:

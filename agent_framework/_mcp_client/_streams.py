@@ -9,7 +9,7 @@ behind the transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,23 @@ import anyio
 from typing_extensions import Self
 
 from . import _sdk
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a request has no answer, as its transport knows it.
+
+    Attributes:
+        cause: The exception that says so.
+        sent: False if the request certainly never ran.
+        fatal: Whether the same session can serve no further request.
+        doubtful: Whether it may be so; a sign of life from the server settles it.
+    """
+
+    cause: Exception
+    sent: bool
+    fatal: bool = False
+    doubtful: bool = False
 
 
 @dataclass(eq=False)
@@ -30,6 +47,8 @@ class Call:
         scope: Cancelled when the connection ends, and by the call's own deadline.
         request_id: The JSON-RPC id, once the session has chosen it.
         sent: Whether the transport took the message, so that the server may have seen it.
+        headers: HTTP headers for this request alone; None for those that every request has.
+        failure: Why there is no answer, where the transport knows.
     """
 
     phase: str
@@ -37,6 +56,8 @@ class Call:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     request_id: int | str | None = None
     sent: bool = False
+    headers: Mapping[str, str] | None = None
+    failure: Failure | None = None
 
 
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
@@ -126,6 +147,7 @@ class WatchedSendStream:
         self._stream = stream
         self._on_request = on_request
         self._writes_here = getattr(stream, "writes_in_task_of_sender", False)
+        self._takes_calls = getattr(stream, "takes_calls", False)
         self._closed = False
 
     async def send(self, item: Any) -> None:
@@ -145,7 +167,7 @@ class WatchedSendStream:
         # cannot be written, proves that it has not. Where this task writes, it has written once it is back here.
         call.sent = not self._writes_here
         try:
-            await self._stream.send(item)
+            await (self._stream.send(item, call) if self._takes_calls else self._stream.send(item))
         except (anyio.ClosedResourceError, anyio.BrokenResourceError, ValueError):
             call.sent = False
             raise

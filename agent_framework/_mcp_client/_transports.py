@@ -10,8 +10,8 @@ stream. The one over pipes has a file of its own, ``_stdio``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -19,11 +19,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from . import _sdk
 from ._causes import MESSAGE_LIMIT, ServerClosed
-from ._http import Exchanges, GuardedClient
-from ._mends.answers import Completed
 from ._secrets import printable, secret_words
 from ._streams import TransportEnded
-from ._tracing import is_recorded
 
 CLOSE_FRAME_TIMEOUT = 2.0
 """How long a websocket server may take to answer our close frame, in seconds (RFC 6455, section 7.1.1 asks it to)."""
@@ -49,43 +46,6 @@ async def _end(to_session: Incoming, reason: BaseException) -> None:
     except (anyio.BrokenResourceError, anyio.ClosedResourceError):
         return  # the session has left first
     to_session.close()
-
-
-@asynccontextmanager
-async def streamable_http(
-    open_transport: Callable[..., Any],
-    *,
-    url: str,
-    http_client: Any,
-    terminate_on_close: bool,
-    ambient_headers: Callable[[], Mapping[str, str]] | None = None,
-) -> AsyncIterator[tuple[Any, Any, Exchanges]]:
-    """A server behind a URL: the SDK's streamable HTTP transport over a guarded client.
-
-    Args:
-        open_transport: The SDK's ``streamable_http_client``.
-        url: The server's endpoint.
-        http_client: The ``httpx.AsyncClient`` to use, which is not closed; None for one of our own.
-        terminate_on_close: Whether to end the session on the server (HTTP DELETE) when leaving.
-        ambient_headers: Gives the headers of every request that has none of its own.
-
-    Yields:
-        The two streams, and what is known of single requests beside them.
-    """
-    exchanges = Exchanges()
-    # Only a client of our own is closed.
-    async with _sdk.make_http_client() if http_client is None else nullcontext(http_client) as client:
-        # Where spans are recorded, a connection that cannot be made is told by the span of the handshake.
-        if http_client is None and not is_recorded():
-            await _sdk.dial(client, url)
-        guarded = GuardedClient(client, exchanges, ambient_headers)
-        try:
-            transport = open_transport(url=url, http_client=guarded, terminate_on_close=terminate_on_close)
-            async with transport as (read_stream, write_stream, *_):
-                results = exchanges.results
-                yield read_stream if results is None else Completed(read_stream, results), write_stream, exchanges
-        finally:
-            await guarded.drop_deliveries()
 
 
 @asynccontextmanager

@@ -30,7 +30,8 @@ from agent_framework._mcp import (
     MCPTimeoutError,
     MCPTool,
 )
-from agent_framework._mcp_client import _http, _process, _stdio
+from agent_framework._mcp_client import _process, _stdio
+from agent_framework._mcp_client.transports import streamable_http
 from agent_framework.exceptions import ToolException
 
 HERE = Path(__file__).parent
@@ -318,7 +319,7 @@ def http_process() -> Iterator[tuple[subprocess.Popen[str], str]]:
 async def test_a_frozen_http_server_is_bounded_in_connect_call_and_close_and_usable_when_it_thaws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_http, "DELETE_TIMEOUT", 0.5)
+    monkeypatch.setattr(streamable_http, "DELETE_TIMEOUT", 0.5)
     with http_process() as (process, url):
         tool = MCPStreamableHTTPTool("frozen", url, request_timeout=1, connect_timeout=1)
         await within(tool.connect())
@@ -632,8 +633,8 @@ async def test_a_notification_that_is_never_answered_holds_nobody_up(name: str) 
 
 
 async def test_a_farewell_that_is_never_answered_does_not_hold_close_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _http.DELETE_TIMEOUT <= 2.0
-    monkeypatch.setattr(_http, "DELETE_TIMEOUT", 0.3)
+    assert streamable_http.DELETE_TIMEOUT <= 2.0
+    monkeypatch.setattr(streamable_http, "DELETE_TIMEOUT", 0.3)
     with HttpServer(Altered("DELETE", never, handlers={"tools/call": stall})) as server:
         tool = http_tool(server)
         await tool.connect()

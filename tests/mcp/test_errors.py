@@ -42,7 +42,7 @@ def foreign_classes() -> list[type[Exception]]:
 
 @pytest.mark.parametrize("foreign", foreign_classes(), ids=lambda foreign: f"{foreign.__module__}.{foreign.__name__}")
 def test_every_error_of_the_libraries_below_is_known(foreign: type[Exception]) -> None:
-    known = (*_errors._READERS, *_errors._websocket_readers())
+    known = tuple(_errors._readers())
     theirs = foreign.__module__.startswith(("httpx", "websockets"))
     streams = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
     if foreign in NO_CONCERN_OF_OURS or not (theirs or foreign in streams):
@@ -55,7 +55,7 @@ def test_every_error_of_the_libraries_below_is_known(foreign: type[Exception]) -
     [cause for cause in vars(_causes).values() if inspect.isclass(cause) and cause.__module__ == _causes.__name__],
 )
 def test_every_cause_of_our_own_is_known(cause: type[Exception]) -> None:
-    assert any(issubclass(cause, row) for row, _ in _errors._READERS)
+    assert any(issubclass(cause, row) for row, _ in _errors._readers())
 
 
 def test_a_group_of_known_errors_is_read_as_the_most_telling_one() -> None:

@@ -17,7 +17,8 @@ from test_websocket import WebsocketServer
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool
 from agent_framework._mcp import MCPConnectionError, MCPError, MCPProtocolError, MCPServerError, MCPTool, MCPToolError
-from agent_framework._mcp_client import _http, _transports
+from agent_framework._mcp_client import _transports
+from agent_framework._mcp_client.transports import events, streamable_http
 from agent_framework.exceptions import ToolException
 
 AT_ONCE = 1.0  # seconds: the bar for waking whoever waits for what will not come
@@ -229,7 +230,8 @@ async def endless_event_with_an_id(exchange: Exchange) -> None:
 
 @pytest.mark.parametrize("on", [endless_json, endless_event, endless_event_with_an_id])
 async def test_an_endless_answer_over_http_ends_its_call(on: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_http, "MESSAGE_LIMIT", 4 * MEGABYTE)
+    for module in (events, streamable_http):
+        monkeypatch.setattr(module, "MESSAGE_LIMIT", 4 * MEGABYTE)
     script = Odd(on, handlers={"tools/call": slow()})
     with HttpServer(script) as server:
         async with MCPStreamableHTTPTool("odd", server.url) as tool:
