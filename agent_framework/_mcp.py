@@ -382,7 +382,7 @@ class MCPTool:
         looked_ready = link.state is State.READY
         try:
             await link.open(finish)
-        except MCPConnectionError:
+        except MCPError:
             if not looked_ready or not link.is_over or link.cause is None:
                 raise
             # Listing has shown that the connection was gone. Somebody else may have replaced it meanwhile.
@@ -586,7 +586,7 @@ class MCPTool:
         try:
             async with link.loading:
                 await self._load_on(link, kind)
-        except MCPConnectionError:
+        except MCPError:
             if not link.is_over or link.cause is None:
                 raise
             successor = await self._ready_link()  # asking again does no harm

@@ -224,6 +224,7 @@ def _samples_of_http() -> list[BaseException]:
         httpx.RemoteProtocolError("Server disconnected without sending a response."),
         httpx.TooManyRedirects("too many redirects", request=request),
         httpx.StreamClosed(),
+        _causes.ProxyRefusal("the HTTP proxy http://proxy.test:3128 (HTTPS_PROXY)", httpx.ProxyError("403 Forbidden")),
     ]
 
 

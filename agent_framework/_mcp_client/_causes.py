@@ -81,6 +81,20 @@ class HTTPRefusal(Exception):
         self.error = error
 
 
+class ProxyRefusal(ConnectionError):
+    """An HTTP proxy refused to pass a request on, or cannot be reached. Its reason is ``__cause__``.
+
+    Args:
+        proxy: The proxy and where its address came from, in words.
+        reason: What it said, or why it cannot be reached.
+    """
+
+    def __init__(self, proxy: str, reason: Exception) -> None:
+        super().__init__(proxy, reason)
+        self.proxy = proxy
+        self.reason = reason
+
+
 class AnswerMissing(ConnectionError):
     """A stream ended, or was accepted and left empty, without the answer to the request that opened it."""
 

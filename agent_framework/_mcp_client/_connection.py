@@ -31,13 +31,13 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import anyio
 import anyio.lowlevel
 
 from . import _sdk
-from ._calls import new_call, wait_at_most
+from ._calls import Outcome, new_call, wait_at_most
 from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, SessionExpired, StillDialling
 from ._context import call_headers
 from ._errors import connect_error, is_request_timeout, loss_error
@@ -74,6 +74,10 @@ PROBE_TIMEOUT = 0.5
 
 CANCEL_NOTICE_TIMEOUT = 0.5
 """How long telling the server that a request is given up may take, in seconds: a full pipe must not hold us."""
+
+CODES_OF_A_LIVE_SESSION = frozenset([-32700, -32601, -32602, -32002, -32042])
+"""JSON-RPC error codes that speak of the request alone: parse error, no such method, wrong parameters, no such
+resource, elicitation needed (JSON-RPC 2.0, section 5.1; MCP). Any other may mean that the session is forgotten."""
 
 LAST_ANSWERS_TIMEOUT = 0.25
 """How long a connection that takes no more messages is read from, in seconds: long enough for the answers that have
@@ -501,6 +505,8 @@ class Connection(Link):
             if self._speaks_for_itself and _sdk.is_session_expired(error):
                 call.sent = False
                 self.retire(SessionExpired("the server answered HTTP 404 to the session id"))
+            elif self._may_mean_no_session(error) and await self._ping_fails_as(error):
+                self.retire(error)
             return await super()._why_unanswered(call, error, late)
         await self._judge(failure)
         call.sent = failure.sent
@@ -520,11 +526,27 @@ class Connection(Link):
 
     async def _shows_life(self) -> bool:
         """Whether the server still answers on this session. Any answer will do, also an error."""
-        probe = new_call("ping", "ping", PROBE_TIMEOUT)
-        outcome = await self._calls.run(self.session.send_ping, probe)
+        probe, outcome = await self._probe()
         if probe.failure is not None:
             return False
         return outcome.answered or isinstance(outcome.error, _sdk.McpError)
+
+    async def _probe(self) -> tuple[Call, Outcome[Any]]:
+        probe = new_call("ping", "ping", PROBE_TIMEOUT)
+        return probe, await self._calls.run(self.session.send_ping, probe)
+
+    def _may_mean_no_session(self, error: Exception | None) -> TypeGuard[_sdk.McpError]:
+        """Whether a server may have said with an error answer that it has forgotten the session.
+
+        The specification has HTTP 404 for it; some servers and gateways answer 200 with an error of their own.
+        """
+        has_session = bool(self._streams) and getattr(self._streams[1], "has_session", False)
+        return has_session and isinstance(error, _sdk.McpError) and error.error.code not in CODES_OF_A_LIVE_SESSION
+
+    async def _ping_fails_as(self, error: _sdk.McpError) -> bool:
+        probe, outcome = await self._probe()
+        same = isinstance(outcome.error, _sdk.McpError) and outcome.error.error.code == error.error.code
+        return same and probe.failure is None
 
     async def _ping(self, seconds: float) -> None:
         """Ask for a sign of life. It is no call in flight: nobody waits for it, and none may be delayed by it."""

@@ -28,6 +28,7 @@ from ._causes import (
     HTTPRefusal,
     NotMCP,
     OwnerCancelled,
+    ProxyRefusal,
     ServerClosed,
     SessionExpired,
     StillDialling,
@@ -94,9 +95,6 @@ def _ssl_reason(error: ssl.SSLError) -> str:
 def _http_status(error: Any) -> Reading:
     said = error.error if isinstance(error, HTTPRefusal) else {}
     response = error.response
-    if response.status_code == 407:
-        reason = "the HTTP proxy wants credentials (HTTP 407); check the proxy's URL"
-        return Reading(MCPConnectionError, reason, {"status_code": 407})
     reading = _status(response.status_code, response.reason_phrase, response.headers, said.get("message"))
     reading.fields.update({name: said[name] for name in ("code", "data") if name in said})
     return reading
@@ -106,10 +104,13 @@ def _unreadable_file(error: UnreadableFile) -> Reading:
     return Reading(MCPConnectionError, str(error))
 
 
-def _proxy_error(error: Exception) -> Reading:
-    if any(isinstance(link, OSError) for link in _chain(error)):
-        return _connect_error(error)
-    return Reading(MCPConnectionError, f"the HTTP proxy refused to connect ({error})")
+def _proxy_refusal(error: ProxyRefusal) -> Reading:
+    known = _read(error.reason)
+    reading = Reading(MCPConnectionError, str(error.reason)) if known is None else known[1]
+    refused = f"{error.proxy} did not pass the request on: {reading.reason}"
+    return Reading(
+        MCPConnectionError, refused, {name: reading.fields[name] for name in reading.fields if name == "status_code"}
+    )
 
 
 def _status(code: int, phrase: str, headers: Any, said: str | None = None) -> Reading:
@@ -188,7 +189,7 @@ _HTTP_READERS: tuple[tuple[str, Reader], ...] = (
     ("HTTPStatusError", _http_status),
     ("TimeoutException", _foreign_timeout),
     ("ConnectError", _connect_error),
-    ("ProxyError", _proxy_error),
+    ("ProxyError", _network),
     ("UnsupportedProtocol", _bad_url),
     ("InvalidURL", _bad_url),
     ("LocalProtocolError", _not_sendable),
@@ -206,6 +207,7 @@ _READERS: tuple[tuple[type[BaseException], Reader], ...] = (
     (AnswerMissing, _closed),
     (ServerClosed, _closed),
     (OwnerCancelled, _closed),
+    (ProxyRefusal, _proxy_refusal),
     (UnreadableFile, _unreadable_file),
     (ssl.SSLError, _connect_error),
     (socket.gaierror, _connect_error),

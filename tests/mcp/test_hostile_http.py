@@ -199,8 +199,8 @@ async def test_close_is_quick_in_the_middle_of_a_flood() -> None:
                 await call
 
 
-async def test_an_answer_of_too_many_values_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    body = b'{"jsonrpc": "2.0", "id": 1, "result": {"content": [' + b"{}," * (20 * MEBIBYTE) + b"{}]}}"
+async def test_an_answer_of_too_many_values_is_refused_before_it_is_read() -> None:
+    body = b'{"jsonrpc": "2.0", "id": 1, "result": {"content": [' + b"{}," * (6 * MEBIBYTE) + b"{}]}}"
     with HttpServer(Hostile(whole(200, body))) as server:
         async with MCPStreamableHTTPTool("x", server.url) as tool:
             async with unharmed():
@@ -214,7 +214,7 @@ def test_deep_nesting_is_no_json() -> None:
             messages.parse(text)
 
 
-async def test_a_server_that_takes_no_answers_gets_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_takes_no_answers_gets_few_connections() -> None:
     arrived = []
 
     async def ask(exchange: Exchange) -> None:

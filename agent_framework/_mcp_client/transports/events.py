@@ -19,7 +19,7 @@ from .._causes import MESSAGE_LIMIT, too_long
 
 _USABLE_ID = re.compile(rb"[!-~]([ -~]*[!-~])?")
 _ID_LIMIT = 1024  # bytes; an id goes back in a header
-_RETRY_DIGITS = 9
+_RETRY_DIGITS = 6  # so, a quarter of an hour
 _LINES_AT_ONCE = 512  # a chunk with more is taken in parts
 _PART = 8 * 1024  # bytes
 

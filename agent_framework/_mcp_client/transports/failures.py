@@ -12,18 +12,18 @@ from typing import Any
 
 import anyio
 
-from .._causes import AnswerMissing, HTTPRefusal, NotMCP, SessionExpired
+from .._causes import AnswerMissing, HTTPRefusal, NotMCP, ProxyRefusal, SessionExpired, UnreadableFile
 from .._secrets import secret_words, without
 from .._streams import Failure
+from .endpoint import SESSION_ID
 from .http_client import DISCARD_TIMEOUT, body_of
 from .messages import parse
 
 ERROR_BODY_LIMIT = 64 * 1024
 """How much of an error answer's body is read, in decoded bytes, to find the JSON-RPC error that says why."""
 
-SESSION_ID = "mcp-session-id"
-
-_NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL")
+_PROXY_AUTHENTICATION_REQUIRED, _TOO_MANY_REQUESTS = 407, 429
+_NEVER_SENT = ("PoolTimeout", "UnsupportedProtocol", "InvalidURL")
 _UNREACHABLE = ("ConnectError", "ConnectTimeout")
 _BROKEN = ("NetworkError", "RemoteProtocolError")
 
@@ -61,24 +61,36 @@ async def _error_in(response: Any) -> dict[str, Any]:
     return {}
 
 
-def failure_of(error: Exception, library: Any, *, sent: bool) -> Failure:
+def failure_of(error: Exception, library: Any, *, proxy: str, sent: bool) -> Failure:
     """What an exception tells about the request and about the session.
 
     Args:
         error: What the exchange raised.
         library: The HTTP library that it was made with.
+        proxy: The proxy on the way, in words; empty where none is known.
         sent: Whether the server has answered anything to the request.
     """
+    if _is_of_proxy(error, library, proxy):
+        refused = ProxyRefusal(proxy or "the HTTP proxy", error)
+        refused.__cause__ = error
+        return Failure(refused, sent=sent)
     if _is_one_of(error, library, ("LocalProtocolError",)):
         # The text of the original quotes the header's value.
         error = library.LocalProtocolError("a header has a name or a value that HTTP does not allow")
         return Failure(error, sent=sent)
     if isinstance(error, SessionExpired) or _is_one_of(error, library, _UNREACHABLE):
         return Failure(error, sent=sent, fatal=True)
-    if _is_one_of(error, library, _NEVER_SENT):
+    if isinstance(error, UnreadableFile) or _is_one_of(error, library, _NEVER_SENT):
         return Failure(error, sent=sent)
     doubtful = isinstance(error, (AnswerMissing, HTTPRefusal)) or _is_one_of(error, library, _BROKEN)
-    return Failure(error, sent=True, doubtful=doubtful)
+    busy = isinstance(error, HTTPRefusal) and error.response.status_code == _TOO_MANY_REQUESTS
+    return Failure(error, sent=True, doubtful=doubtful and not busy)
+
+
+def _is_of_proxy(error: Exception, library: Any, proxy: str) -> bool:
+    if isinstance(error, HTTPRefusal):
+        return bool(error.response.status_code == _PROXY_AUTHENTICATION_REQUIRED)
+    return _is_one_of(error, library, ("ProxyError",) if not proxy else ("ProxyError", *_UNREACHABLE))
 
 
 def _is_one_of(error: Exception, library: Any, names: tuple[str, ...]) -> bool:

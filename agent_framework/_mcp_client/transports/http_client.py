@@ -20,13 +20,14 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import anyio
 import anyio.lowlevel
 
 from .._causes import NotMCP, UnreadableFile, too_long
 from .._secrets import printable
+from .._server import public_url
 from .connection_pool import ConnectionPool
 
 ACCEPTED_CODING = "gzip"
@@ -80,6 +81,16 @@ def make_client(*, timeout: float, read_timeout: float) -> Any:
         return library.AsyncClient(timeout=limits, verify=shared_context(library))
     pool = ConnectionPool(library, lambda: shared_context(library))
     return library.AsyncClient(timeout=limits, transport=pool)
+
+
+def proxy_for(url: Any) -> str:
+    """The proxy of the environment that a URL is reached through, in words; empty where there is none."""
+    proxies = getproxies()
+    name = next((name for name in (url.scheme, "all") if name in proxies), None)
+    if name is None or proxy_bypass(url.host):
+        return ""
+    variable = next((key for key in os.environ if key.lower() == f"{name}_proxy"), "the system's settings")
+    return f"the HTTP proxy {public_url(proxies[name])} ({variable})"
 
 
 def shared_context(library: Any) -> ssl.SSLContext:

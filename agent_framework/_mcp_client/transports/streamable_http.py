@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -26,9 +25,10 @@ from typing_extensions import Self
 from .. import _messages, _sdk
 from .._causes import MESSAGE_LIMIT, AnswerMissing, NotMCP, SessionExpired
 from .._streams import Call
+from .endpoint import EVENTS, JSON, VERSION, Endpoint
 from .events import Event, EventParser, events_in
-from .failures import SESSION_ID, failure_of, why_no_answer, why_refused, without_secrets
-from .http_client import ACCEPTED_CODING, body_of, discard, library_of, make_client, next_within_origin, pieces_of
+from .failures import failure_of, why_no_answer, why_refused, without_secrets
+from .http_client import body_of, discard, make_client, pieces_of
 from .messages import is_answer, parse
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ DRAIN_LIMIT = 64 * 1024
 """How much may come behind the answer, in bytes."""
 
 FIRST_DELAY, LAST_DELAY = 1.0, 30.0
-"""How long to wait before a broken event stream is asked for again, in seconds: at first, and when nothing comes of it
+"""How long to wait before an event stream that ended is asked for again, in seconds: at first, and when that fails
 again and again. The server's own ``retry`` wins over the former."""
 
 LEAST_DELAY = 0.1
@@ -81,11 +81,8 @@ LEAVE_TIMEOUT = 2.0
 """How long exchanges may take to end when the transport is left, in seconds: only code of the user's, such as event
 hooks, can hold them."""
 
-_JSON, _EVENTS = "application/json", "text/event-stream"
-_VERSION = "mcp-protocol-version"
 _MODERN_MARK = "mcp-method"  # a header that only requests of protocol 2026-07-28 and later carry
 _READ_BUFFER = 16  # messages
-_HEADER_VALUE = re.compile("[!-~]{1,4096}")
 
 
 @dataclass(eq=False)
@@ -142,7 +139,8 @@ async def streamable_http(
     async with nullcontext() if own is None else own:
         to_session, read_stream = anyio.create_memory_object_stream[Any](_READ_BUFFER)
         with to_session, read_stream:
-            transport = StreamableHTTP(url, own or http_client, to_session, ambient_headers)
+            endpoint = Endpoint(url, own or http_client, ambient_headers, is_own=own is not None)
+            transport = StreamableHTTP(endpoint, to_session)
             try:
                 yield read_stream, transport
             finally:
@@ -157,20 +155,10 @@ class StreamableHTTP:
     writes_in_task_of_sender = True
     takes_calls = True
 
-    def __init__(
-        self,
-        url: str,
-        client: Any,
-        to_session: MemoryObjectSendStream[Any],
-        ambient_headers: Callable[[], Mapping[str, str]] | None,
-    ) -> None:
-        self._client = client
-        self._library = library_of(client)
-        self._url = self._library.URL(url)
+    def __init__(self, endpoint: Endpoint, to_session: MemoryObjectSendStream[Any]) -> None:
+        self._endpoint = endpoint
+        self._library = endpoint.library
         self._to_session = to_session
-        self._ambient_headers = ambient_headers
-        self._session_id: str | None = None
-        self._version: str | None = None
         self._is_refused = False  # the newest exchange has shown that the server serves nothing on this session
         self._exchanges: dict[int | str, _Exchange] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -178,6 +166,11 @@ class StreamableHTTP:
         self._notices_waiting = 0
         self._answered = anyio.Event()  # set when the server answers a request
         self._is_closed = False
+
+    @property
+    def has_session(self) -> bool:
+        """Whether the server gave a session id, which it may forget."""
+        return self._endpoint.session_id is not None
 
     # What the session does ...
 
@@ -196,7 +189,7 @@ class StreamableHTTP:
             raise anyio.ClosedResourceError
         message = _messages.bare(item)
         body, headers = _sdk.encode(item).encode(), _messages.headers_of(item)
-        self._version = headers.get(_VERSION, self._version)
+        self._endpoint.version = headers.get(VERSION, self._endpoint.version)
         method = getattr(message, "method", None)
         if method is not None and hasattr(message, "id"):
             self._begin(_Exchange(message.id, method, body, headers, call))
@@ -230,11 +223,11 @@ class StreamableHTTP:
 
     async def say_goodbye(self) -> None:
         """End the session on the server, unless it has forgotten or refused us: some give out the same ids again."""
-        if self._session_id is None or self._is_refused:
+        if not self.has_session or self._is_refused:
             return
         try:
             with anyio.move_on_after(DELETE_TIMEOUT):
-                await discard(await self._request("DELETE", {}))
+                await discard(await self._endpoint.request("DELETE", {}))
         except Exception as error:  # noqa: BLE001  # it ends anyway, and servers forget sessions by themselves
             logger.debug("The session could not be ended on the server: %s", type(error).__name__)
 
@@ -262,22 +255,27 @@ class StreamableHTTP:
 
     async def _exchange(self, exchange: _Exchange) -> None:
         parser = EventParser()
-        response = await self._request("POST", exchange.headers, body=exchange.body, exchange=exchange)
+        response = await self._request(exchange, "POST", exchange.headers, body=exchange.body)
         answered = await self._take_response(response, exchange, parser)
-        delay, failed = FIRST_DELAY, 0
+        delay, failed = 0.0, 0
         while not answered:
             if parser.last_id is None or exchange.is_modern:
                 raise exchange.fault or AnswerMissing("the event stream ended without the answer")
-            delay = _next_delay(delay, parser.retry)
+            delay = _next_delay(delay, parser.retry, failed)
             await anyio.sleep(delay)  # a pause that the protocol asks for ("retry")
             try:
-                response = await self._request("GET", {"last-event-id": parser.last_id}, exchange=exchange)
+                response = await self._request(exchange, "GET", {"last-event-id": parser.last_id})
                 answered = await self._take_response(response, exchange, parser)
                 failed = 0
             except self._library.HTTPError:
                 failed += 1
                 if failed == RESUME_ATTEMPTS:
                     raise
+
+    async def _request(self, exchange: _Exchange, method: str, extra: Mapping[str, str], **body: bytes) -> Any:
+        own = None if exchange.call is None else exchange.call.headers
+        listens = method == "GET" or exchange.method == "subscriptions/listen"
+        return await self._endpoint.request(method, extra, own=own, listens=listens, **body)
 
     async def _take_response(self, response: Any, exchange: _Exchange, parser: EventParser) -> bool:
         """Take what a response says to the session; True if it held the answer."""
@@ -286,9 +284,9 @@ class StreamableHTTP:
                 raise await why_refused(self._library, response)
             exchange.sent = True
             kind = _content_type(response) if response.status_code not in (202, 204) else ""
-            if kind == _EVENTS:
+            if kind == EVENTS:
                 return await self._take_events(response, exchange, parser)
-            if kind != _JSON:
+            if kind != JSON:
                 raise why_no_answer(response, kind)
             for message in parse(await body_of(response, MESSAGE_LIMIT)):
                 if await self._take(message, response, exchange):
@@ -332,29 +330,16 @@ class StreamableHTTP:
         if exchange is None or not is_answer(message, exchange.id):
             return False
         if exchange.method == "initialize":
-            self._note_session(message, response)
+            self._endpoint.note_session(message, response)
         self._is_refused = False
         self._answered.set()
         shown = without_secrets(message, response.request.headers)
         await self._to_session.send(_messages.answer({**shown, "id": exchange.id}))
         return True
 
-    def _note_session(self, answer: Mapping[str, Any], response: Any) -> None:
-        """What a handshake brings.
-
-        Raises:
-            NotMCP: The session id or the version cannot go back in a header.
-        """
-        self._session_id = response.headers.get(SESSION_ID)
-        self._version = answer.get("result", {}).get("protocolVersion", self._version)
-        for value in (self._session_id, self._version):
-            if value is not None and not (isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
-                self._session_id = self._version = None
-                raise NotMCP("the session id or protocol version of the server is not visible ASCII")
-
     async def _fail(self, exchange: _Exchange, error: Exception) -> None:
-        failure = failure_of(error, self._library, sent=exchange.sent)
-        self._is_refused = failure.fatal
+        failure = failure_of(error, self._library, proxy=self._endpoint.proxy, sent=exchange.sent)
+        self._is_refused = failure.fatal or failure.doubtful
         if exchange.call is not None:
             exchange.call.failure = failure
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the session may have left first
@@ -392,7 +377,7 @@ class StreamableHTTP:
     async def _post_notice(self, body: bytes, headers: Mapping[str, str]) -> bool:
         try:
             with anyio.move_on_after(NOTICE_TIMEOUT):
-                response = await self._request("POST", headers, body=body)
+                response = await self._endpoint.request("POST", headers, body=body)
                 await discard(response)
                 if response.is_success:
                     return True
@@ -402,7 +387,7 @@ class StreamableHTTP:
         return False
 
     async def _introduce(self, body: bytes, headers: Mapping[str, str]) -> None:
-        if await self._post_notice(body, headers) and self._session_id is not None:
+        if await self._post_notice(body, headers) and self.has_session:
             self._keep(asyncio.create_task(self._listen()))
 
     # The stream on which the server speaks by itself ...
@@ -410,10 +395,10 @@ class StreamableHTTP:
     async def _listen(self) -> None:
         """Keep the server's own stream open (GET). A server need not have one, and may end it at any time."""
         parser = EventParser()
-        delay, failed = FIRST_DELAY, 0
+        delay, failed = 0.0, 0
         while True:
             try:
-                heard = await self._listen_once(parser)
+                await self._listen_once(parser)
             except (SessionExpired, NotMCP, self._library.HTTPStatusError, anyio.BrokenResourceError) as error:
                 logger.debug("The server keeps no stream of its own: %s", type(error).__name__)
                 return
@@ -421,73 +406,28 @@ class StreamableHTTP:
                 logger.debug("The server's own stream could not be opened: %s", type(error).__name__)
                 failed += 1
             else:
-                failed, delay = 0, FIRST_DELAY if heard else delay
+                failed = 0
             if failed == RESUME_ATTEMPTS:
                 failed, self._answered = 0, anyio.Event()
                 await self._answered.wait()  # nothing is asked of a server that is away while no call needs it
-            delay = _next_delay(delay, parser.retry)
+            delay = _next_delay(delay, parser.retry, failed)
             await anyio.sleep(delay)
 
-    async def _listen_once(self, parser: EventParser) -> bool:
-        """Listen until the stream ends; True if anything came."""
+    async def _listen_once(self, parser: EventParser) -> None:
+        """Listen until the stream ends."""
         headers = {} if parser.last_id is None else {"last-event-id": parser.last_id}
-        response = await self._request("GET", headers)
-        heard = False
+        response = await self._endpoint.request("GET", headers, listens=True)
         try:
             if not response.is_success:
                 raise await why_refused(self._library, response)
-            if _content_type(response) != _EVENTS:
+            if _content_type(response) != EVENTS:
                 raise NotMCP("the server's own stream is no event stream")
             parser.restart()
             async with aclosing(pieces_of(response)) as pieces, aclosing(events_in(pieces, parser)) as events:
                 async for event in events:
-                    heard = True
                     await self._take_event(event, response, None)
         finally:
             await response.aclose()
-        return heard
-
-    # HTTP ...
-
-    async def _request(
-        self, method: str, extra: Mapping[str, str], *, body: bytes | None = None, exchange: _Exchange | None = None
-    ) -> Any:
-        """Send one HTTP request and return the open response. Redirects are followed within the origin only."""
-        listens = method == "GET" or (exchange is not None and exchange.method == "subscriptions/listen")
-        request = self._client.build_request(
-            method, self._url, headers=self._headers(method, extra, exchange), content=body, **self._limits(listens)
-        )
-        for _ in range(self._client.max_redirects + 1):
-            response = await self._client.send(request, stream=True, follow_redirects=False)
-            following = next_within_origin(response)
-            if following is None:
-                return response
-            await discard(response)
-            request = following
-        raise self._library.TooManyRedirects("too many redirects", request=request)
-
-    def _limits(self, listens: bool) -> dict[str, Any]:
-        """A stream that waits for what the server will say some day has no read timeout."""
-        if not listens:
-            return {}
-        limits = self._client.timeout
-        own = {name: getattr(limits, name) for name in ("connect", "write", "pool")}
-        return {"timeout": self._library.Timeout(read=None, **own)}
-
-    def _headers(self, method: str, extra: Mapping[str, str], exchange: _Exchange | None) -> dict[str, str]:
-        headers = {"accept": _EVENTS if method == "GET" else f"{_JSON}, {_EVENTS}", "accept-encoding": ACCEPTED_CODING}
-        if method == "POST":
-            headers["content-type"] = _JSON
-        if self._version is not None:
-            headers[_VERSION] = self._version
-        if self._session_id is not None:
-            headers[SESSION_ID] = self._session_id
-        headers.update(extra)
-        own = None if exchange is None or exchange.call is None else exchange.call.headers
-        if own is None and self._ambient_headers is not None:
-            own = self._ambient_headers()
-        headers.update({name.lower(): value for name, value in (own or {}).items()})
-        return headers
 
 
 async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
@@ -503,8 +443,10 @@ async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
         pass
 
 
-def _next_delay(delay: float, retry: int | None) -> float:
-    return max(LEAST_DELAY, retry / 1000) if retry is not None else delay
+def _next_delay(delay: float, retry: int | None, failed: int) -> float:
+    """How long to wait before a stream is asked for again; longer each time, while that fails."""
+    least = FIRST_DELAY if retry is None else max(LEAST_DELAY, retry / 1000)
+    return max(least, min(2 * delay, LAST_DELAY)) if failed else least
 
 
 def _content_type(response: Any) -> str:
