@@ -15,7 +15,8 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ._function_calls import BatchOutcome, CallSettings, carry_out_together, rejection
+from ._function_calls import BatchOutcome, CallSettings, carry_out_together, read_arguments, rejection
+from .exceptions import ToolException
 
 if TYPE_CHECKING:
     from ._function_tool import FunctionTool
@@ -131,13 +132,19 @@ def _verdict(call: Content, response: Content) -> Content | None:
     if not response.approved:
         return rejection(call)
     claimed = response.function_call
-    if claimed is not None and (
-        (claimed.call_id, claimed.name) != (call.call_id, call.name)
-        or claimed.parse_arguments() != call.parse_arguments()
-    ):
+    if claimed is not None and not _is_same_call(claimed, call):
         logger.warning("An approval response is about another call than its request and is refused: %s", response.id)
         return rejection(call, "Error: The approval does not match the call that was requested; nothing was run.")
     return None
+
+
+def _is_same_call(claimed: Content, call: Content) -> bool:
+    if (claimed.call_id, claimed.name) != (call.call_id, call.name):
+        return False
+    try:
+        return read_arguments(claimed) == read_arguments(call)
+    except ToolException:  # one of them cannot run as it stands
+        return claimed.arguments == call.arguments
 
 
 def _replace_responses(messages: list[Message], results: dict[str, list[Content]]) -> None:

@@ -530,7 +530,7 @@ class Content:
             return {}
         try:
             value = json.loads(self.arguments)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or more digits or levels than Python reads
             return {"raw": self.arguments}
         return value if isinstance(value, dict) else {"raw": value}
 

@@ -84,7 +84,7 @@ async def carry_out_batch(
         tool = tools.get(call.name or "")
         if call.name in settings.caller_handles or (tool is not None and tool.declaration_only):
             batch.declared.append(dataclasses.replace(call, user_input_request=True, id=call.call_id))
-        elif tool is not None and tool.approval_mode == "always_require":
+        elif tool is not None and tool.approval_mode == "always_require" and _is_readable(call):
             batch.requests.append(Content.from_function_approval_request(call.call_id or "", call))
         elif tool is None and settings.terminate_on_unknown_calls:
             raise KeyError(f"The model called a function that does not exist: {call.name}")
@@ -107,7 +107,9 @@ async def _carry_out(call: Content, tool: FunctionTool | None, settings: CallSet
         unknown = KeyError(f'Function "{call.name}" not found.')
         return _failure(call, f'Error: Requested function "{call.name}" not found.', unknown)
     try:
-        arguments = tool.validate_arguments(call.parse_arguments() or {})
+        arguments = tool.validate_arguments(read_arguments(call))
+    except ToolException as error:
+        return _failure(call, f"Error: Argument parsing failed. {error}", error)
     except (TypeError, ValueError) as error:  # what a light check and what pydantic raise
         return _failure(call, _with_details("Error: Argument parsing failed.", error, settings), error)
     context = FunctionInvocationContext(tool, arguments, settings.session, kwargs=settings.runtime_kwargs)
@@ -124,6 +126,30 @@ async def _carry_out(call: Content, tool: FunctionTool | None, settings: CallSet
     except Exception as error:  # noqa: BLE001 - any other failure is the tool's own; its text may hold anything
         return _failure(call, _with_details("Error: Function failed.", error, settings), error)
     return CallOutcome([_result(call, result)])
+
+
+def read_arguments(call: Content) -> dict[str, Any]:
+    """The arguments of a model's call; an empty text and null are none.
+
+    Raises:
+        ToolException: They are no JSON object. The message is for the model too, and says where they break.
+    """
+    from ._mcp_client import _json_object
+
+    try:
+        return _json_object.read_arguments(call.arguments)
+    except ValueError as error:
+        sentence = f"The arguments of '{call.name}' are no JSON object, so nothing was run: {error}."
+        raise ToolException(sentence, log_level=None) from error
+
+
+def _is_readable(call: Content) -> bool:
+    """Whether there is something that a person could approve; the model is told about the rest."""
+    try:
+        read_arguments(call)
+    except ToolException:
+        return False
+    return True
 
 
 async def _invoke(

@@ -266,10 +266,16 @@ class FunctionTool(SerializationMixin):
         Raises:
             TypeError: They do not fit the JSON schema.
             ValueError: They do not fit the pydantic model (a ValidationError).
+            ToolException: They are what `Content.parse_arguments` makes of something that is no JSON object.
         """
         if self.input_model is None:
             check_arguments(arguments, self._schema(), self.name)
             return dict(arguments)
+        if arguments.keys() == {"raw"}:  # a model class would drop it
+            from ._mcp_client import _arguments
+
+            declared = _arguments.declared_by_schema(self._schema())
+            _arguments.require_an_object(f"Function '{self.name}'", arguments, declared)
         model = self.input_model.model_validate(dict(arguments))
         # None stands for "not given", except where the function has no default to fall back on.
         required = {name: None for name, field in type(model).model_fields.items() if field.is_required()}

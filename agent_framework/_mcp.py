@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Union, cast
 from opentelemetry import propagate
 
 from ._mcp_client import _arguments, _naming, _results, _tracing
+from ._mcp_client._arguments import Declared, Given
 from ._mcp_client._context import call_headers, run_arguments, run_values
 from ._mcp_client._exceptions import (
     MCPAuthenticationError,
@@ -130,8 +131,11 @@ _ORDER: dict[str | None, int] = {"tools": 0, "prompts": 1}
 
 _mcp_call_headers = call_headers
 
-_TAKEN_BY_CALL_TOOL = frozenset(["self", "tool_name"])
-"""Names that a tool's argument may have, and that ``call_tool`` could not take as a keyword."""
+_TAKEN_BY_CALL_TOOL = frozenset(["self", "tool_name", *_arguments.OPTIONS])
+"""Names that a tool's argument may have, and that ``call_tool`` cannot take for one as a keyword."""
+
+_TAKEN_BY_GET_PROMPT = frozenset(["self", "prompt_name"])
+"""The same for prompts."""
 
 
 class MCPSpecificApproval(TypedDict, total=False):
@@ -677,16 +681,19 @@ class MCPTool:
         return [merge(function, entry) for function, entry in zip(made, entries, strict=True)]
 
     def _tool_function(self, tool: types.Tool) -> FunctionTool:
-        # The framework passes the context by name, so it has one that no tool gives to an argument.
         async def call(_run_context: FunctionInvocationContext, **arguments: Any) -> Any:
             with _results.kept_for_host(_run_context, self.max_host_payload_size_bytes):
-                return await self._call_for_model(tool.name, arguments, _run_context.kwargs)
+                return await self._call_for_model(
+                    tool.name, _arguments_of_model(_run_context, arguments), _run_context.kwargs
+                )
 
         return self._function(tool, "tools", call, _naming.input_schema(tool.inputSchema))
 
     def _prompt_function(self, prompt: types.Prompt) -> FunctionTool:
         async def get(_run_context: FunctionInvocationContext, **arguments: Any) -> str:
-            return await self._call_prompt_with_runtime_kwargs(prompt.name, arguments, _run_context.kwargs)
+            return await self._call_prompt_with_runtime_kwargs(
+                prompt.name, _arguments_of_model(_run_context, arguments), _run_context.kwargs
+            )
 
         return self._function(prompt, "prompts", get, _get_input_model_from_mcp_prompt(prompt))
 
@@ -711,16 +718,18 @@ class MCPTool:
 
     # Calls ...
 
-    async def call_tool(self, tool_name: str, **kwargs: Any) -> str | list[Content]:
+    async def call_tool(self, tool_name: str, *arguments: Any, **kwargs: Any) -> str | list[Content]:
         """Call a tool of the server.
 
         A connection that was lost is opened anew. The call is repeated by itself only if it certainly never ran.
 
         Args:
             tool_name: The server's own name of the tool.
-            **kwargs: Its arguments; only those that it declares, or that ``additional_tool_argument_names`` names, are
-                sent. Two names are not arguments: ``_meta``, a mapping for the request's ``_meta``, and ``_timeout``,
-                how long this call may take in seconds, instead of ``request_timeout``.
+            *arguments: Its arguments in one mapping, instead of keywords or besides them.
+            **kwargs: Its arguments, or the mapping as ``arguments=`` where the tool declares no parameter of that name.
+                Only what the tool declares, or ``additional_tool_argument_names`` names, is sent. Two keywords, but
+                not two names in the mapping, are no arguments: ``_meta``, a mapping for the request's ``_meta``, and
+                ``_timeout``, how long this call may take in seconds, instead of ``request_timeout``.
 
         Returns:
             What ``parse_tool_results`` makes of the result, by default a list of content.
@@ -730,17 +739,19 @@ class MCPTool:
             MCPTimeoutError: No answer in time.
             MCPConnectionError: The server is gone; ``sent`` tells whether the call may have run.
             ToolExecutionException: Anything else, such as a JSON-RPC error of the server.
+            TypeError: The arguments are no mapping, there are two of them, or they repeat a keyword.
         """
-        return await self._call(tool_name, kwargs)
+        return await self._call(tool_name, self._given(tool_name, arguments, kwargs))
 
-    async def call_tool_as_task(self, tool_name: str, **kwargs: Any) -> str | list[Content]:
+    async def call_tool_as_task(self, tool_name: str, *arguments: Any, **kwargs: Any) -> str | list[Content]:
         """Call a tool as a task even where the server would take a plain call; otherwise as :meth:`call_tool` does.
 
         A server that refuses tasks is called plainly.
 
         Args:
             tool_name: The server's own name of the tool.
-            **kwargs: Its arguments.
+            *arguments: As for :meth:`call_tool`.
+            **kwargs: As for :meth:`call_tool`.
 
         Returns:
             What ``parse_tool_results`` makes of the result, by default a list of content.
@@ -749,53 +760,55 @@ class MCPTool:
             MCPToolError: The task failed, was cancelled, or wants input.
             MCPTimeoutError: It took longer than ``task_options.max_task_wait``.
             MCPError: What became of it is unknown.
+            TypeError: As for :meth:`call_tool`.
         """
-        return await self._call(tool_name, kwargs, as_task=True)
+        return await self._call(tool_name, self._given(tool_name, arguments, kwargs), as_task=True)
 
-    async def _call_for_model(self, tool_name: str, arguments: dict[str, Any], values: Mapping[str, Any]) -> Any:
+    def _given(self, tool_name: str, positional: tuple[Any, ...], keywords: Mapping[str, Any]) -> Given:
+        declared = self._declared_by_tool(tool_name)
+        return _arguments.gather(f"Tool '{tool_name}'", positional, keywords, declared, _arguments.OPTIONS)
+
+    async def _call_for_model(self, tool_name: str, arguments: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
         """Call a tool with a model's arguments over the run's values, which may serve ``header_provider``."""
-        arguments.pop("_meta", None)  # a model does not get to write what servers take for the host's word
-        merged = {**values, **arguments}
+        declared = self._declared_by_tool(tool_name)
+        _arguments.require_an_object(f"Tool '{tool_name}'", arguments, declared, self._extra_for(tool_name))
+        positional, keywords = _arguments.spread(arguments, values, _TAKEN_BY_CALL_TOOL, declared)
         token = run_values.set(frozenset(values) - frozenset(arguments))
         run_token = run_arguments.set(dict(values))
         try:
-            if _TAKEN_BY_CALL_TOOL & merged.keys():
-                return await self._call(tool_name, merged)
-            return await self.call_tool(tool_name, **merged)
+            return await self.call_tool(tool_name, *positional, **keywords)
         finally:
             run_arguments.reset(run_token)
             run_values.reset(token)
 
-    async def _call(self, tool_name: str, values: dict[str, Any], *, as_task: bool = False) -> str | list[Content]:
+    async def _call(self, tool_name: str, given: Given, *, as_task: bool = False) -> str | list[Content]:
         if not self.load_tools_flag:
             raise ToolExecutionException(
                 "Tools are not loaded for this server, please set load_tools=True in the constructor."
             )
         what = f"Tool '{tool_name}'"
         timeout, setting, own_limit = self.request_timeout, "request_timeout", {}
-        if "_timeout" in values:
-            timeout, setting = values["_timeout"], "_timeout"
+        if "_timeout" in given.options:
+            timeout, setting = given.options["_timeout"], "_timeout"
             _require_seconds(setting, timeout)
             # The session was told request_timeout, and would end the wait by itself.
             own_limit = {"read_timeout_seconds": timedelta(seconds=timeout) if timeout else timedelta.max}
-        arguments = self._arguments_for(tool_name, values)
+        arguments = self._arguments_for(tool_name, given)
+
+        def meta() -> dict[str, Any] | None:
+            return self._meta_for(tool_name, given.options.get("_meta"))
 
         async def send(session: Any) -> types.CallToolResult:
             # In here the request's own span is the current one.
-            meta = self._meta_for(tool_name, values.get("_meta"))
             options = {**own_limit, **self._progress_for(tool_name)}
             return cast(
-                "types.CallToolResult", await session.call_tool(tool_name, arguments=arguments, meta=meta, **options)
+                "types.CallToolResult", await session.call_tool(tool_name, arguments=arguments, meta=meta(), **options)
             )
 
-        with self._headers_for(values):
+        with self._headers_for(given.arguments):
             if as_task or is_required(self._listed["tools"].get(tool_name)):
                 result = await self._task_calls(tool_name).call(
-                    tool_name,
-                    arguments,
-                    lambda: self._meta_for(tool_name, values.get("_meta")),
-                    plainly=send,
-                    timeout=timeout or None,
+                    tool_name, arguments, meta, plainly=send, timeout=timeout or None
                 )
             else:
                 result = await self._request(
@@ -827,18 +840,23 @@ class MCPTool:
             timeout=self.request_timeout or MCP_DEFAULT_TIMEOUT,
         )
 
-    def _arguments_for(self, tool_name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _declared_by_tool(self, tool_name: str) -> Declared:
         tool = self._listed["tools"].get(tool_name)
+        return _arguments.declared_by_schema(None if tool is None else tool.inputSchema)
+
+    def _extra_for(self, tool_name: str) -> frozenset[str]:
         everywhere = self._extra_arguments.get(_arguments.EVERY_TOOL, frozenset())
-        extra = everywhere | self._extra_arguments.get(tool_name, frozenset())
-        given = {name: value for name, value in values.items() if name not in ("_meta", "_timeout")}
-        arguments, held_back = _arguments.select(given, None if tool is None else tool.inputSchema, extra)
+        return everywhere | self._extra_arguments.get(tool_name, frozenset())
+
+    def _arguments_for(self, tool_name: str, given: Given) -> dict[str, Any]:
+        arguments, held_back = _arguments.select(given, self._extra_for(tool_name))
+        _arguments.require_numbers_of_json(f"Tool '{tool_name}'", arguments)
         if held_back:
             logger.warning(
                 "Tool %r of MCP server %s does not declare %s: not sent (see additional_tool_argument_names).",
                 tool_name,
                 self._server,
-                ", ".join(sorted(held_back)),
+                ", ".join(map(repr, sorted(held_back))),
             )
         return arguments
 
@@ -875,28 +893,40 @@ class MCPTool:
         if inspect.isawaitable(outcome) and self._link is not None:
             self._link.start_soon(_finish, outcome, "progress_callback")
 
-    async def get_prompt(self, prompt_name: str, **kwargs: Any) -> str:
+    async def get_prompt(self, prompt_name: str, *arguments: Any, **kwargs: Any) -> str:
         """Get a prompt from the server, filled in.
 
         Args:
             prompt_name: The server's own name of the prompt.
-            **kwargs: Its arguments; only those that it declares are sent, as strings.
+            *arguments: Its arguments in one mapping, instead of keywords or besides them.
+            **kwargs: Its arguments, or the mapping as ``arguments=`` where the prompt declares no parameter of that
+                name. Only those that it declares are sent, as strings.
 
         Returns:
             What ``parse_prompt_results`` makes of the result, by default its text.
 
         Raises:
             ToolExecutionException: It failed; see :meth:`call_tool` for the kinds.
+            TypeError: The arguments are no mapping, there are two of them, or they repeat a keyword.
         """
+        declared = self._declared_by_prompt(prompt_name)
+        return await self._get_prompt(
+            prompt_name, _arguments.gather(f"Prompt '{prompt_name}'", arguments, kwargs, declared)
+        )
+
+    def _declared_by_prompt(self, prompt_name: str) -> Declared:
+        prompt = self._listed["prompts"].get(prompt_name)
+        return Declared() if prompt is None else Declared({item.name for item in prompt.arguments or []}, False)
+
+    async def _get_prompt(self, prompt_name: str, given: Given) -> str:
         if not self.load_prompts_flag:
             raise ToolExecutionException(
                 "Prompts are not loaded for this server, please set load_prompts=True in the constructor."
             )
-        prompt = self._listed["prompts"].get(prompt_name)
-        declared = kwargs if prompt is None else {argument.name for argument in prompt.arguments or []}
-        arguments = _arguments.as_prompt_arguments({name: kwargs[name] for name in kwargs if name in declared})
+        taken = {name: value for name, value in given.arguments.items() if given.declared.takes(name)}
+        arguments = _arguments.as_prompt_arguments(taken)
         what = f"Prompt '{prompt_name}'"
-        with self._headers_for(kwargs):
+        with self._headers_for(given.arguments):
             result: types.GetPromptResult = await self._request(
                 lambda session: session.get_prompt(prompt_name, arguments=arguments),
                 method="prompts/get",
@@ -914,9 +944,12 @@ class MCPTool:
 
         Packages beside the host override this.
         """
+        declared = self._declared_by_prompt(prompt_name)
+        _arguments.require_an_object(f"Prompt '{prompt_name}'", prompt_arguments, declared)
+        positional, keywords = _arguments.spread(prompt_arguments, {}, _TAKEN_BY_GET_PROMPT, declared)
         token = run_arguments.set(dict(runtime_kwargs))
         try:
-            return await self.get_prompt(prompt_name, **prompt_arguments)
+            return await self.get_prompt(prompt_name, *positional, **keywords)
         finally:
             run_arguments.reset(token)
 
@@ -1463,19 +1496,19 @@ class MCPStreamableHTTPTool(MCPTool):
                 timeout=patience,
             ) from error
 
-    async def _call(self, tool_name: str, values: dict[str, Any], *, as_task: bool = False) -> str | list[Content]:
+    async def _call(self, tool_name: str, given: Given, *, as_task: bool = False) -> str | list[Content]:
         if not self._changes_identity:
-            return await super()._call(tool_name, values, as_task=as_task)
-        known = self._known(values)
+            return await super()._call(tool_name, given, as_task=as_task)
+        known = self._known(given.arguments)
         async with self._session_for(self._provided_headers(known), known):
-            return await super()._call(tool_name, values, as_task=as_task)
+            return await super()._call(tool_name, given, as_task=as_task)
 
-    async def get_prompt(self, prompt_name: str, **kwargs: Any) -> str:
+    async def _get_prompt(self, prompt_name: str, given: Given) -> str:
         if not self._changes_identity:
-            return await super().get_prompt(prompt_name, **kwargs)
-        known = self._known(kwargs)
+            return await super()._get_prompt(prompt_name, given)
+        known = self._known(given.arguments)
         async with self._session_for(self._provided_headers(known), known):
-            return await super().get_prompt(prompt_name, **kwargs)
+            return await super()._get_prompt(prompt_name, given)
 
     @property
     def _changes_identity(self) -> bool:
@@ -1662,6 +1695,14 @@ def _is_overridden(tool: MCPTool, owner: type[MCPTool]) -> bool:
 def _require_seconds(name: str, value: float | None) -> None:
     if value is not None and value < 0:
         raise ValueError(f"{name} must be a number of seconds, or None for no limit of its own, not {value!r}.")
+
+
+def _arguments_of_model(context: FunctionInvocationContext, arguments: dict[str, Any]) -> dict[str, Any]:
+    """All that a model gives: an argument with the name of the functions' own parameter is in the context alone."""
+    given: Any = context.arguments
+    if isinstance(given, Mapping) and "_run_context" in given:
+        return {**arguments, "_run_context": given["_run_context"]}
+    return arguments
 
 
 def _remote_name(function: FunctionTool) -> str:

@@ -18,6 +18,7 @@ from pydantic import AnyUrl, ValidationError
 
 from .._types import Content, Message
 from ..exceptions import ContentError
+from . import _json_object
 
 _ANY_BYTES = "application/octet-stream"
 
@@ -223,7 +224,10 @@ def open_calls(messages: Iterable[Message]) -> list[Content]:
 
 
 def tool_use(call: Content) -> types.ToolUseContent:
-    """A function call of a model, for the server whose tool it is."""
-    return types.ToolUseContent(
-        type="tool_use", id=call.call_id or "", name=call.name or "", input=call.parse_arguments() or {}
-    )
+    """A function call of a model, for the server whose tool it is.
+
+    Raises:
+        ValueError: Its arguments are no JSON object.
+    """
+    arguments = _json_object.read_arguments(call.arguments)
+    return types.ToolUseContent(type="tool_use", id=call.call_id or "", name=call.name or "", input=arguments)

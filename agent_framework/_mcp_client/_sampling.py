@@ -159,7 +159,11 @@ def _sampled(response: Any) -> SamplingAnswer:
     if calls:
         # What the model says beside its calls belongs to its turn, which the server sends back with the results.
         said = [block for block in blocks if isinstance(block, types.TextContent) and block.text]
-        turn: list[Any] = [*said, *(_content.tool_use(call) for call in calls)]
+        try:
+            turn: list[Any] = [*said, *map(_content.tool_use, calls)]
+        except ValueError:
+            logger.debug("A sampled function call has arguments that are no JSON object.", exc_info=True)
+            return _internal_error("The model called a tool with arguments that are no JSON object.")
         return types.CreateMessageResultWithTools(role="assistant", content=turn, model=model, stopReason="toolUse")
     for block in blocks:
         if isinstance(block, (types.TextContent, types.ImageContent)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import sys
 from typing import Any
 
 import pytest
@@ -244,6 +245,10 @@ def test_detection_wants_exactly_one_source_and_knows_nothing_of_what_is_no_base
 
 # Calls, results, approvals.
 
+LIMITS_DIGITS = pytest.mark.skipif(
+    not hasattr(sys, "set_int_max_str_digits"), reason="this Python reads any number of digits"
+)
+
 
 @pytest.mark.parametrize(
     ("arguments", "parsed"),
@@ -255,6 +260,8 @@ def test_detection_wants_exactly_one_source_and_knows_nothing_of_what_is_no_base
         ("[1]", {"raw": [1]}),
         ("null", {"raw": None}),
         ("{broken", {"raw": "{broken"}),
+        pytest.param("[" * 100_000, {"raw": "[" * 100_000}, id="nested too deeply"),
+        pytest.param("1" * 5000, {"raw": "1" * 5000}, id="too many digits", marks=LIMITS_DIGITS),
     ],
 )
 def test_arguments_are_parsed_into_a_mapping(arguments: Any, parsed: dict[str, Any] | None) -> None:

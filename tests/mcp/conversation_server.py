@@ -79,8 +79,8 @@ class StdioConversationServer(ConversationServer):
         print(json.dumps(await self._result(exchange)), flush=True)
 
 
-async def serve(record: Path, *offers: str) -> None:
-    server = StdioConversationServer(*offers)
+async def serve(record: Path, server: StdioConversationServer) -> None:
+    """Answers on standard output what comes on standard input, until that ends."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     answers: set[asyncio.Task[None]] = set()
@@ -94,4 +94,4 @@ async def serve(record: Path, *offers: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), *sys.argv[2:]))
+    asyncio.run(serve(Path(sys.argv[1]), StdioConversationServer(*sys.argv[2:])))

@@ -42,14 +42,15 @@ async def invoke(tool: MCPStreamableHTTPTool, arguments: dict[str, Any], **value
 @pytest.mark.parametrize(
     ("schema", "extra", "sent"),
     [
-        (SCHEMA, None, {"x": 1}),
-        (SCHEMA, "token", {"x": 1, "token": "t"}),
-        (SCHEMA, ["token", "session"], {"x": 1, "token": "t", "session": "s"}),
-        (SCHEMA, {"echo": "token", "other": "y"}, {"x": 1, "token": "t"}),
-        (SCHEMA, {"*": ["y"], "other": "token"}, {"x": 1, "y": 2}),
+        (SCHEMA, None, {"x": 1, "session": "s"}),
+        (SCHEMA, "token", {"x": 1, "token": "t", "session": "s"}),
+        (SCHEMA, ["token", "tool_choice"], {"x": 1, "token": "t", "session": "s", "tool_choice": "auto"}),
+        (SCHEMA, {"echo": "token", "other": "y"}, {"x": 1, "token": "t", "session": "s"}),
+        (SCHEMA, {"*": ["y"], "other": "token"}, {"x": 1, "y": 2, "session": "s"}),
         ({"type": "object", "properties": {}}, None, {}),
         ({"type": "object"}, None, {"x": 1, "y": 2, "token": "t"}),
-        ({**SCHEMA, "additionalProperties": True}, None, {"x": 1, "y": 2, "token": "t"}),
+        ({"type": "object"}, "session", {"x": 1, "y": 2, "token": "t", "session": "s"}),
+        ({**SCHEMA, "additionalProperties": True}, None, {"x": 1, "y": 2, "token": "t", "session": "s"}),
     ],
 )
 async def test_a_caller_sends_what_is_declared_or_named(

@@ -292,7 +292,7 @@ def test_only_calls_without_a_result_are_open() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [('{"a": 1}', {"a": 1}), ({"a": 1}, {"a": 1}), (None, {}), ("", {}), ("nonsense", {"raw": "nonsense"})],
+    [('{"a": 1}', {"a": 1}), ({"a": 1}, {"a": 1}), (None, {}), ("", {}), ("null", {})],
 )
 def test_a_function_call_becomes_a_tool_use(arguments: Any, expected: dict[str, Any]) -> None:
     use = _content.tool_use(Content.from_function_call("1", "add", arguments=arguments))

@@ -114,8 +114,9 @@ def test_the_methods_have_upstreams_signatures(owner: type[MCPTool]) -> None:
         "close": ["self"],
         "load_tools": ["self"],
         "load_prompts": ["self"],
-        "call_tool": ["self", "tool_name", "**kwargs"],
-        "get_prompt": ["self", "prompt_name", "**kwargs"],
+        # Upstream's, and one mapping without a name.
+        "call_tool": ["self", "tool_name", "*arguments", "**kwargs"],
+        "get_prompt": ["self", "prompt_name", "*arguments", "**kwargs"],
         "get_mcp_client": ["self"],
     }
     reset = inspect.signature(owner.connect).parameters["reset"]

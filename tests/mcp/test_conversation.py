@@ -39,7 +39,7 @@ from agent_framework.exceptions import ToolException
 
 HERE = Path(__file__).parent
 OPENING = ["initialize", "notifications/initialized", "tools/list"]
-Calls = list[tuple[str, dict[str, Any]]]
+Calls = list[tuple[str, Any]]  # names, and arguments: text as it is, anything else as JSON
 
 
 async def within(awaitable: Any, bound: float = BOUND) -> Any:
@@ -60,8 +60,8 @@ class RawModel(BaseChatClient):
         self.tools.append([one.name for one in options.get("tools") or []])
         calls = self.script.pop(0) if self.script else []
         contents = [
-            Content.from_function_call(f"call-{number}", name, arguments=json.dumps(arguments))
-            for number, (name, arguments) in enumerate(calls)
+            Content.from_function_call(f"call-{number}", name, arguments=arguments)
+            for number, (name, arguments) in enumerate(map(_as_text, calls))
         ] or [Content.from_text("Done.")]
         return self._build_response_stream(self._updates(contents)) if stream else self._response(contents)
 
@@ -70,6 +70,11 @@ class RawModel(BaseChatClient):
 
     async def _updates(self, contents: list[Content]) -> Any:
         yield ChatResponseUpdate(contents=contents, role="assistant", message_id="m")
+
+
+def _as_text(call: tuple[str, Any]) -> tuple[str, str]:
+    name, arguments = call
+    return name, arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
 class Model(FunctionInvocationLayer, RawModel):

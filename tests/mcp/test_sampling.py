@@ -216,6 +216,15 @@ async def test_a_model_that_wants_the_servers_tools_answers_with_tool_uses(http_
     ]
 
 
+@pytest.mark.parametrize("arguments", ['{"a": 1', "[1]", "None", '{"a": 1}{"a": 2}'])
+async def test_a_models_broken_arguments_run_no_tool_of_the_servers(http_tool: MakeTool, arguments: str) -> None:
+    model = Model(Message("assistant", [Content.from_function_call("1", "add", arguments=arguments)]))
+    async with http_tool(client=model, sampling_approval_callback=yes) as tool:
+        answer = await call(tool, "sample_with_tools")
+    assert answer["code"] == types.INTERNAL_ERROR
+    assert "no JSON object" in answer["message"]
+
+
 async def test_an_image_of_the_model_arrives_as_base64(http_tool: MakeTool) -> None:
     model = Model(Message("assistant", [Content.from_data(b"pixels", "image/png")]))
     async with http_tool(client=model, sampling_approval_callback=yes) as tool:

@@ -177,6 +177,7 @@ async def mcp_tools(client: OpenAIChatCompletionClient) -> None:
             assert_type(docs.functions, list[FunctionTool])
             print(await agent.run("Hello?", tools=ws))
             result = await docs.call_tool("search", query="x")
+            assert_type(await docs.call_tool("search", {"query": "x"}, _timeout=3), str | list[Content])
             print(result if isinstance(result, str) else [content.text for content in result])
             await docs.connect(reset=True)
             await docs.close()
