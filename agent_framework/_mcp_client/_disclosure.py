@@ -117,7 +117,9 @@ class Disclosure:
 
     # What the model calls ...
 
-    def _list(self, ctx: FunctionInvocationContext) -> list[dict[str, Any]]:
+    # What it gives and they do not declare is left out.
+
+    def _list(self, /, ctx: FunctionInvocationContext, **undeclared: Any) -> list[dict[str, Any]]:
         return [
             {
                 "name": item.name,
@@ -131,7 +133,7 @@ class Disclosure:
             for item in self._loadable()
         ]
 
-    async def _load(self, ctx: FunctionInvocationContext, tool: str | Sequence[str]) -> str:
+    async def _load(self, /, ctx: FunctionInvocationContext, tool: str | Sequence[str], **undeclared: Any) -> str:
         _require_run(ctx, LOAD)
         lines: list[str] = []
         chosen: dict[str, FunctionTool] = {}
@@ -149,7 +151,7 @@ class Disclosure:
             self._loaded.update(chosen)
         return "\n".join(lines) or "Nothing was asked for."
 
-    async def _unload(self, ctx: FunctionInvocationContext, tool: str | Sequence[str]) -> str:
+    async def _unload(self, /, ctx: FunctionInvocationContext, tool: str | Sequence[str], **undeclared: Any) -> str:
         _require_run(ctx, UNLOAD)
         lines: list[str] = []
         chosen: list[str] = []

@@ -72,6 +72,16 @@ def test_a_host_without_live_tools_refuses_it_at_once(monkeypatch: pytest.Monkey
         MCPStreamableHTTPTool("x", "http://127.0.0.1/mcp", use_progressive_disclosure=True)
 
 
+async def test_loaders_leave_out_what_they_do_not_declare(server: HttpServer) -> None:
+    async with disclosing(server) as tool:
+        list_tools, load, unload = tool.functions
+        run = Run(list(tool.functions))
+        given = {"ctx": 1, "query": "x", "tool": "read"}
+        assert '"read"' in (await list_tools.invoke(arguments=given, context=run))[0].text
+        assert "is loaded" in (await load.invoke(arguments=given, context=run))[0].text
+        assert "is unloaded" in (await unload.invoke(arguments=given, context=run))[0].text
+
+
 async def test_a_model_sees_the_loaders_and_what_is_always_there(server: HttpServer) -> None:
     async with disclosing(server, always_load=["read"]) as tool:
         assert names(tool.functions) == [*LOADERS, "read"]
