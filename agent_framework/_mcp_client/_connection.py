@@ -396,9 +396,6 @@ class Connection(Link):
         else:
             self._lifecycle.apply(Event.LOST, cause or ServerClosed("the connection ended"))
         self._lifecycle.apply(Event.ENDED)
-        if self._ready_since is not None:
-            lasted = self.loop.time() - self._ready_since
-            record_session(self.server, lasted, protocol_version=self.protocol_version, cause=self._fault)
         self._calls.release()
         self._settled.set()
         self._closed.set()
@@ -406,8 +403,17 @@ class Connection(Link):
         # still going away, however many such dials lie between.
         while self._predecessor is not None and self._predecessor.state is State.CLOSED:
             self._predecessor = self._predecessor._predecessor
+        if self._ready_since is not None:  # last: a measurement that fails must hold nobody
+            lasted = self.loop.time() - self._ready_since
+            record_session(self.server, lasted, protocol_version=self.protocol_version, cause=self._fault)
 
     def _on_change(self, before: State, after: State) -> None:
+        try:
+            self._tell(before, after)
+        except Exception:  # foreign spans and exceptions take part; what follows on the change has to follow
+            logger.exception("A change of the connection to MCP server %s could not be told.", self.server)
+
+    def _tell(self, before: State, after: State) -> None:
         fault = self._fault
         record_state_change(self.server, before, after, fault)
         if self._observer is None:

@@ -21,6 +21,10 @@ from ._server import Server
 
 logger = logging.getLogger("agent_framework._mcp")
 
+GIVE_UP_TIMEOUT = 2.0
+"""How long a dial may take to end once it is cancelled, in seconds. Its connection is closed by then, so that only a
+``connect()`` of a subclass takes longer."""
+
 _MISTAKES = (ImportError, TypeError, ValueError, RuntimeError, AttributeError, LookupError, NameError, AssertionError)
 """What no return of a server mends: a package that is not installed, wrong use, a bug in a transport of the user's."""
 
@@ -100,7 +104,11 @@ class Absence:
         if self.is_redialling:
             assert self._redial is not None
             self._redial.cancel()
-            await asyncio.wait([self._redial])
+            _, running = await asyncio.wait([self._redial], timeout=GIVE_UP_TIMEOUT)
+            if running:
+                logger.warning(
+                    "%s did not end within %g s of being cancelled.", self._redial.get_name(), GIVE_UP_TIMEOUT
+                )
         self._redial = None
 
     def announce(self, server: Server, error: ToolException) -> None:

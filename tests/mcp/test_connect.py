@@ -17,6 +17,8 @@ from agent_framework._mcp import MCPConnectionError, MCPProtocolError
 from agent_framework.exceptions import ToolException, ToolExecutionException
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
+AT_ONCE = 1.0
+"""How long closing may take where there is nothing to close, in seconds: less than any of the limits of closing."""
 
 
 def stdio_tool(*arguments: str, **options: Any) -> MCPStdioTool:
@@ -170,6 +172,23 @@ async def test_close_interrupts_a_dial_that_gets_no_answer() -> None:
         await asyncio.wait_for(tool.close(), 1)
         with pytest.raises(MCPConnectionError, match="was closed"):
             await dial
+
+
+class Speechless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+async def test_a_failure_that_cannot_be_put_into_words_holds_neither_connect_nor_close() -> None:
+    class Failing(MCPStreamableHTTPTool):
+        def get_mcp_client(self) -> Any:
+            raise Speechless
+
+    tool = Failing("speechless", "http://127.0.0.1:1/mcp")
+    with pytest.raises(RuntimeError, match="no words"):
+        await within(tool.connect())
+    await asyncio.wait_for(tool.close(), AT_ONCE)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_close_wakes_the_calls_in_flight() -> None:
