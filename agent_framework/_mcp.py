@@ -21,15 +21,16 @@ import inspect
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Union, cast
+from os import PathLike
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, TypeVar, Union, cast
 
 from opentelemetry import propagate
 
-from ._mcp_client import _arguments, _naming, _results, _tracing
+from ._mcp_client import _arguments, _keywords, _naming, _options, _results, _tracing
 from ._mcp_client._arguments import Declared, Given
 from ._mcp_client._context import call_headers, run_arguments, run_values
 from ._mcp_client._exceptions import (
@@ -52,8 +53,6 @@ from ._mcp_client._sampling import (
     Roots,
     Sampling,
     SamplingApproval,
-    check_roots,
-    check_sampling_limits,
     elicit,
     list_roots,
 )
@@ -215,11 +214,17 @@ class MCPTool:
             logged once, the tool has no functions meanwhile, and the server is tried again each time the tool is
             entered, so at each run of an agent. ``connect()`` is strict in any case.
 
+    A parameter that is wrong is an error of the constructor; an attribute that was assigned a wrong value is one when
+    the next connection is opened.
+
     Raises:
-        ValueError: A time or a limit is negative, a root has another scheme than ``file``, or a mode does not exist.
+        TypeError: A parameter is of another type than it takes.
+        ValueError: It is of the right type and cannot be meant: a negative time, a mode that does not exist, a command
+            with its arguments in it, a URL without scheme.
         NotImplementedError: The host lacks what ``use_progressive_disclosure`` needs.
-        TypeError: A root is neither a path nor a URI, or ``on_state_change`` is a coroutine function.
     """
+
+    _settings: ClassVar[_options.Table] = _options.SHARED
 
     def __init__(
         self,
@@ -233,7 +238,7 @@ class MCPTool:
         load_prompts: bool = True,
         parse_prompt_results: Callable[[types.GetPromptResult], str] | None = None,
         session: ClientSession | None = None,
-        request_timeout: int | None = None,
+        request_timeout: float | None = None,
         client: SupportsChatGetResponse | None = None,
         additional_properties: dict[str, Any] | None = None,
         *,
@@ -254,46 +259,41 @@ class MCPTool:
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
     ) -> None:
-        _require_seconds("request_timeout", request_timeout)
-        _require_seconds("connect_timeout", connect_timeout)
-        if ping_interval is not None and not ping_interval > 0:
-            raise ValueError(f"ping_interval must be a positive number of seconds, or None, not {ping_interval!r}.")
-        if on_state_change is not None and inspect.iscoroutinefunction(on_state_change):
-            raise TypeError("on_state_change is called in the middle of a change and cannot be a coroutine function.")
-        self.name = name
-        self.description = description or ""
-        self.approval_mode = approval_mode
-        self.allowed_tools = allowed_tools
-        self.tool_name_prefix = _naming.normalize_prefix(tool_name_prefix)
-        self.load_tools_flag = load_tools
-        self.parse_tool_results = parse_tool_results
-        self.load_prompts_flag = load_prompts
-        self.parse_prompt_results = parse_prompt_results
-        self.request_timeout = request_timeout
-        self.connect_timeout = connect_timeout
-        self.client = client
-        self.additional_properties = additional_properties
-        check_roots(roots)
-        check_sampling_limits(sampling_max_tokens, sampling_max_requests)
-        self.progress_callback = progress_callback
-        self.sampling_approval_callback = sampling_approval_callback
-        self.sampling_max_tokens = sampling_max_tokens
-        self.sampling_max_requests = sampling_max_requests
-        self.elicitation_callback = elicitation_callback
-        self.roots = roots
-        self.task_options = task_options or MCPTaskOptions()
-        options = _results.checked(tool_result_content, max_host_payload_size_bytes)
-        self.tool_result_content, self.max_host_payload_size_bytes = options
-        self.use_progressive_disclosure, self.always_load = use_progressive_disclosure, always_load
+        check = _options.Checks(name, self._settings)
+        self.name = check("name", name)
+        self.description = check("description", description) or ""
+        self.approval_mode = check("approval_mode", approval_mode)
+        self.allowed_tools = check("allowed_tools", allowed_tools)
+        self.tool_name_prefix = _naming.normalize_prefix(check("tool_name_prefix", tool_name_prefix))
+        self.load_tools_flag = check("load_tools", load_tools)
+        self.parse_tool_results = check("parse_tool_results", parse_tool_results)
+        self.load_prompts_flag = check("load_prompts", load_prompts)
+        self.parse_prompt_results = check("parse_prompt_results", parse_prompt_results)
+        self.request_timeout = check("request_timeout", request_timeout)
+        self.connect_timeout = check("connect_timeout", connect_timeout)
+        self.client = check("client", client)
+        self.additional_properties = check("additional_properties", additional_properties)
+        self.progress_callback = check("progress_callback", progress_callback)
+        self.sampling_approval_callback = check("sampling_approval_callback", sampling_approval_callback)
+        self.sampling_max_tokens = check("sampling_max_tokens", sampling_max_tokens)
+        self.sampling_max_requests = check("sampling_max_requests", sampling_max_requests)
+        self.elicitation_callback = check("elicitation_callback", elicitation_callback)
+        self.roots = check("roots", roots)
+        self.task_options = check("task_options", task_options) or MCPTaskOptions()
+        self.tool_result_content = check("tool_result_content", tool_result_content)
+        self.max_host_payload_size_bytes = check("max_host_payload_size_bytes", max_host_payload_size_bytes)
+        self.use_progressive_disclosure = check("use_progressive_disclosure", use_progressive_disclosure)
+        self.always_load = check("always_load", always_load)
         self._disclosure = self._make_disclosure()
         self._function_load_callback: Callable[[FunctionTool, Any], None] | None = None
-        self.ping_interval = ping_interval
-        self.on_state_change = on_state_change
-        self.optional = optional
+        self.ping_interval = check("ping_interval", ping_interval)
+        self.on_state_change = check("on_state_change", on_state_change)
+        self.optional = check("optional", optional)
         self._absence = Absence()
         self._outage = Outage()
         self._sampling = Sampling()
-        self._extra_arguments = _arguments.by_tool(additional_tool_argument_names)
+        extra = check("additional_tool_argument_names", additional_tool_argument_names)
+        self._extra_arguments = _arguments.by_tool(extra)
         self._functions: list[FunctionTool] = []
         self._listed: dict[str, dict[str, Any]] = {"tools": {}, "prompts": {}}
         self._catalogue_version = 0
@@ -303,7 +303,7 @@ class MCPTool:
         self._listed_on: Link | None = None  # the connection that brought the catalogue
         self._unwanted: Link | None = None  # what close() was called on: no call opens another one in its place
         self._closings = 0
-        self.session = session
+        self.session = check("session", session)
 
     def __str__(self) -> str:
         return f"MCPTool(name={self.name}, description={self.description})"
@@ -370,6 +370,8 @@ class MCPTool:
 
         Raises:
             ToolException: The server cannot be reached, refuses, or does not answer properly; nothing is left behind.
+            TypeError: An attribute was assigned what the constructor would not have taken.
+            ValueError: Likewise.
         """
         seen = self._catalogue_version
 
@@ -424,6 +426,7 @@ class MCPTool:
     def _new_connection(self, predecessor: Link | None) -> Link:
         from ._mcp_client._connection import CONNECT_TIMEOUT, Connection
 
+        _options.check_again(self, self._settings)
         return Connection(
             self._server,
             generation=1 if predecessor is None else predecessor.generation + 1,
@@ -496,6 +499,7 @@ class MCPTool:
         Raises:
             ToolException: See :meth:`connect`; nothing is left behind.
         """
+        _options.check_again(self, self._settings)
         try:
             await self._connect_on_entering()
         except ToolException as error:
@@ -1171,32 +1175,35 @@ class MCPStdioTool(MCPTool):
 
     Args:
         name: What this server is called here.
-        command: The program to run.
-        args: Its arguments.
-        env: Environment variables for it, beside a few harmless ones of our own.
+        command: The program to run, as text or a path, without its arguments.
+        args: Its arguments. Paths and numbers become text.
+        env: Environment variables for it, beside a few harmless ones of our own. Paths and numbers become text.
         encoding: The text encoding of the messages; None for UTF-8.
-        **kwargs: What the SDK's ``StdioServerParameters`` takes besides, such as ``cwd``.
+        **kwargs: What the SDK's ``StdioServerParameters`` takes besides: ``cwd``, ``encoding_error_handler``. Any other
+            is ignored, with a warning.
 
     The other parameters are those of :class:`MCPTool`.
     """
 
+    _settings = _options.STDIO
+
     def __init__(
         self,
         name: str,
-        command: str,
+        command: str | PathLike[str],
         *,
         tool_name_prefix: str | None = None,
         load_tools: bool = True,
         parse_tool_results: Callable[[types.CallToolResult], str | list[Content]] | None = None,
         load_prompts: bool = True,
         parse_prompt_results: Callable[[types.GetPromptResult], str] | None = None,
-        request_timeout: int | None = None,
+        request_timeout: float | None = None,
         session: ClientSession | None = None,
         description: str | None = None,
         approval_mode: Literal["always_require", "never_require"] | MCPSpecificApproval | None = None,
         allowed_tools: Collection[str] | None = None,
-        args: list[str] | None = None,
-        env: dict[str, str] | None = None,
+        args: Sequence[_options.Text] | None = None,
+        env: Mapping[str, _options.Text] | None = None,
         encoding: str | None = None,
         client: SupportsChatGetResponse | None = None,
         additional_properties: dict[str, Any] | None = None,
@@ -1218,11 +1225,13 @@ class MCPStdioTool(MCPTool):
         optional: bool = False,
         **kwargs: Any,
     ) -> None:
-        self.command = command
-        self.args = args or []
-        self.env = env
-        self.encoding = encoding
-        self._client_kwargs = kwargs
+        check = _options.Checks(name, self._settings)
+        _keywords.STDIO.warn_of_unknown(MCPStdioTool, kwargs)
+        self.command = cast("str", check("command", command))
+        self.args = cast("list[str]", check("args", args))
+        self.env = cast("dict[str, str] | None", check("env", env))
+        self.encoding = check("encoding", encoding)
+        self._client_kwargs = check.known(kwargs)
         super().__init__(
             name,
             description,
@@ -1292,29 +1301,31 @@ class MCPStreamableHTTPTool(MCPTool):
 
     Args:
         name: What this server is called here.
-        url: Its endpoint.
+        url: Its endpoint, ``http://`` or ``https://``, as text or a URL object.
         terminate_on_close: Whether to end the session on the server when closing (HTTP DELETE); None means yes.
         http_client: An ``httpx.AsyncClient`` with your headers, time limits, proxies and credentials. It stays yours:
             it is neither changed nor closed.
         header_provider: Called for each call with its arguments, and those of the run, which win; returns headers for
             that call.
         static_headers: Headers for every request to this URL's origin; those of ``header_provider`` win.
-        **kwargs: Accepted for compatibility, and ignored.
+        **kwargs: ``headers``, another name of ``static_headers``. Any other is ignored, with a warning.
 
     The other parameters are those of :class:`MCPTool`.
     """
 
+    _settings = _options.STREAMABLE_HTTP
+
     def __init__(
         self,
         name: str,
-        url: str,
+        url: str | _options.URLObject,
         *,
         tool_name_prefix: str | None = None,
         load_tools: bool = True,
         parse_tool_results: Callable[[types.CallToolResult], str | list[Content]] | None = None,
         load_prompts: bool = True,
         parse_prompt_results: Callable[[types.GetPromptResult], str] | None = None,
-        request_timeout: int | None = None,
+        request_timeout: float | None = None,
         session: ClientSession | None = None,
         description: str | None = None,
         approval_mode: Literal["always_require", "never_require"] | MCPSpecificApproval | None = None,
@@ -1343,11 +1354,13 @@ class MCPStreamableHTTPTool(MCPTool):
         optional: bool = False,
         **kwargs: Any,
     ) -> None:
-        self.url = url
-        self.terminate_on_close = terminate_on_close
-        self._httpx_client = http_client
-        self._header_provider = header_provider
-        self._static_headers = dict(static_headers or {})
+        check = _options.Checks(name, self._settings)
+        self.url = cast("str", check("url", url))
+        self.terminate_on_close = check("terminate_on_close", terminate_on_close)
+        self._httpx_client = check("http_client", http_client)
+        self._header_provider = check("header_provider", header_provider)
+        self._static_headers = check.either("static_headers", static_headers, "headers", kwargs) or {}
+        _keywords.STREAMABLE_HTTP.warn_of_unknown(MCPStreamableHTTPTool, kwargs)
         # What the run brought along that opens the connection; None where no run has said so.
         self._connection_kwargs: dict[str, Any] | None = None
         self._identity = SessionIdentity()
@@ -1558,23 +1571,26 @@ class MCPWebsocketTool(MCPTool):
 
     Args:
         name: What this server is called here.
-        url: Its endpoint, ``ws://`` or ``wss://``.
-        **kwargs: What ``websockets.asyncio.client.connect`` takes, such as ``max_size`` or ``additional_headers``.
+        url: Its endpoint, ``ws://`` or ``wss://``, as text or a URL object.
+        **kwargs: What ``websockets.asyncio.client.connect`` takes, such as ``max_size`` or ``additional_headers``
+            (also called ``headers``). Any other is passed on to it all the same, with a warning.
 
     The other parameters are those of :class:`MCPTool`.
     """
 
+    _settings = _options.WEBSOCKET
+
     def __init__(
         self,
         name: str,
-        url: str,
+        url: str | _options.URLObject,
         *,
         tool_name_prefix: str | None = None,
         load_tools: bool = True,
         parse_tool_results: Callable[[types.CallToolResult], str | list[Content]] | None = None,
         load_prompts: bool = True,
         parse_prompt_results: Callable[[types.GetPromptResult], str] | None = None,
-        request_timeout: int | None = None,
+        request_timeout: float | None = None,
         session: ClientSession | None = None,
         description: str | None = None,
         approval_mode: Literal["always_require", "never_require"] | MCPSpecificApproval | None = None,
@@ -1599,8 +1615,11 @@ class MCPWebsocketTool(MCPTool):
         optional: bool = False,
         **kwargs: Any,
     ) -> None:
-        self.url = url
-        self._client_kwargs = kwargs
+        check = _options.Checks(name, self._settings)
+        self.url = cast("str", check("url", url))
+        headers = check.either("additional_headers", kwargs.pop("additional_headers", None), "headers", kwargs)
+        _keywords.WEBSOCKET.warn_of_unknown(MCPWebsocketTool, kwargs)
+        self._client_kwargs = kwargs if headers is None else {**kwargs, "additional_headers": headers}
         super().__init__(
             name,
             description,
@@ -1693,8 +1712,7 @@ def _is_overridden(tool: MCPTool, owner: type[MCPTool]) -> bool:
 
 
 def _require_seconds(name: str, value: float | None) -> None:
-    if value is not None and value < 0:
-        raise ValueError(f"{name} must be a number of seconds, or None for no limit of its own, not {value!r}.")
+    _options.SHARED["request_timeout"](name, value)
 
 
 def _arguments_of_model(context: FunctionInvocationContext, arguments: dict[str, Any]) -> dict[str, Any]:

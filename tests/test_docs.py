@@ -241,8 +241,16 @@ async def call_from_another_loop(folder: Path) -> None:
         await asyncio.to_thread(lambda: asyncio.run(tool.call_tool("echo")))
 
 
-async def use_wrongly(folder: Path) -> None:
-    MCPStdioTool("docs", "docs-server", connect_timeout=-1)
+async def use_wrongly(folder: Path, command: str = "docs-server", **options: Any) -> None:
+    MCPStdioTool("docs", command, **options)
+
+
+async def mistype_url(folder: Path) -> None:
+    MCPStreamableHTTPTool("docs", "localhost:8000/mcp")
+
+
+async def use_unknown_keyword(folder: Path) -> None:
+    MCPStreamableHTTPTool("docs", "http://127.0.0.1:8000/mcp", timeout=5)  # warnings are errors in tests
 
 
 SCENARIOS: dict[str, Scenario] = {
@@ -263,7 +271,11 @@ SCENARIOS: dict[str, Scenario] = {
     "a parser that fails": partial(call, parse_tool_results=parse_badly),
     "tools that are not loaded": partial(call, load_tools=False),
     "another event loop": call_from_another_loop,
-    "a negative deadline": use_wrongly,
+    "a negative deadline": partial(use_wrongly, connect_timeout=-1),
+    "a command line": partial(use_wrongly, command="npx -y server"),
+    "a variable without a value": partial(use_wrongly, env={"TOKEN": None}),
+    "a URL without scheme": mistype_url,
+    "an unknown keyword": use_unknown_keyword,
 }
 PRODUCED: set[str] = set()
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from mcp import types
@@ -38,20 +38,6 @@ META_KEY = "_meta"
 
 
 # The model's part ...
-
-
-def checked(mode: ToolResultContent, limit: int | None) -> tuple[ToolResultContent, int | None]:
-    """What a user gives as ``tool_result_content`` and ``max_host_payload_size_bytes``, if it makes sense.
-
-    Raises:
-        ValueError: There is no such mode, or no such size.
-    """
-    modes = get_args(ToolResultContent)
-    if mode not in modes:
-        raise ValueError(f"tool_result_content must be one of {', '.join(modes)}, not {mode!r}.")
-    if limit is not None and limit < 1:
-        raise ValueError(f"max_host_payload_size_bytes must be at least 1, or None for no limit, not {limit!r}.")
-    return mode, limit
 
 
 def model_part(result: types.CallToolResult, mode: ToolResultContent) -> types.CallToolResult:

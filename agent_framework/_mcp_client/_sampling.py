@@ -272,18 +272,6 @@ def _check_entries(roots: Any) -> None:
             _root_uri(entry)
 
 
-def check_sampling_limits(max_tokens: int | None, max_requests: int | None) -> None:
-    """Look at what a user gives as limits.
-
-    Raises:
-        ValueError: One of them is no limit.
-    """
-    if max_tokens is not None and max_tokens < 1:
-        raise ValueError(f"sampling_max_tokens must be at least 1, or None for no limit, not {max_tokens!r}.")
-    if max_requests is not None and max_requests < 0:
-        raise ValueError(f"sampling_max_requests must not be negative, or None for no limit, not {max_requests!r}.")
-
-
 def _is_root(entry: Any) -> bool:
     """Whether it is the SDK's ``Root``, told without importing the SDK: whoever made one has imported it."""
     return hasattr(entry, "uri") and hasattr(entry, "model_dump")

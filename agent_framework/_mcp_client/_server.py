@@ -33,7 +33,8 @@ class Server:
     @property
     def command_line(self) -> str:
         """The command with its arguments, cut where it becomes unreadable."""
-        line = " ".join([self.command or "", *self.args])
+        # A message about a wrong value must not fail because of it: attributes can be assigned whatever they like.
+        line = " ".join(map(str, [self.command or "", *self.args]))
         return line if len(line) <= COMMAND_LINE_LENGTH else line[: COMMAND_LINE_LENGTH - 1] + "…"
 
     def __str__(self) -> str:
@@ -42,10 +43,10 @@ class Server:
         return f"'{self.name}' ({self.command_line})" if self.command is not None else f"'{self.name}'"
 
 
-def public_url(url: str) -> str:
+def public_url(url: object) -> str:
     """A URL without the parts that can carry secrets: userinfo, query and fragment (RFC 3986, section 3)."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(str(url))
         parts.port  # noqa: B018  # raises, too
     except ValueError:
         return _NO_URL

@@ -10,7 +10,7 @@ import pytest
 from mcp import types
 
 from agent_framework import ChatResponse, Content, Message
-from agent_framework._mcp_client._sampling import Sampling, check_roots, check_sampling_limits, elicit, list_roots
+from agent_framework._mcp_client._sampling import Sampling, check_roots, elicit, list_roots
 
 ASKED = types.CreateMessageRequestParams(
     messages=[types.SamplingMessage(role="user", content=types.TextContent(type="text", text="why?"))], maxTokens=5
@@ -87,11 +87,6 @@ async def test_requests_that_nobody_could_answer_are_not_counted() -> None:
     await sampling.answer(ASKED, client=None, approval_callback=lambda _: True)
     await sampling.answer(ASKED, client=Model(None), approval_callback=None)
     assert sampling.requests == 0
-
-
-@pytest.mark.parametrize(("tokens", "requests"), [(None, None), (1, 0), (100, 100)])
-def test_limits_that_are_limits_are_accepted(tokens: int | None, requests: int | None) -> None:
-    check_sampling_limits(tokens, requests)
 
 
 def form(**schema: Any) -> types.ElicitRequestFormParams:

@@ -144,7 +144,7 @@ def test_parameters_are_kept_under_upstreams_names(make: Callable[..., MCPTool])
         "parse_tool_results": str,
         "parse_prompt_results": repr,
         "request_timeout": 3,
-        "client": object(),
+        "client": Mock(),
         "additional_properties": {"mine": 1},
     }
     tool = make(tool_name_prefix="my docs_", load_tools=False, load_prompts=False, **given)
@@ -162,7 +162,7 @@ def test_transports_keep_their_own_parameters() -> None:
     assert (stdio.command, stdio.args, stdio.env, stdio.encoding) == ("serve", ["-v"], {"A": "1"}, "latin-1")
     assert MCPStdioTool("docs", "serve").args == []
     client, provide = Mock(spec=httpx.AsyncClient), lambda values: {}
-    http = MCPStreamableHTTPTool("docs", "http://h/mcp", http_client=client, header_provider=provide, whatever=1)
+    http = MCPStreamableHTTPTool("docs", "http://h/mcp", http_client=client, header_provider=provide)
     assert (http.url, http.terminate_on_close) == ("http://h/mcp", None)
     assert (http._httpx_client, http._header_provider) == (client, provide)
     assert MCPWebsocketTool("docs", "ws://h/mcp").url == "ws://h/mcp"
@@ -330,7 +330,7 @@ def test_http_parameters_reach_the_modules_own_function(
     monkeypatch: pytest.MonkeyPatch, given: bool | None, sent: bool
 ) -> None:
     connect = recorder(monkeypatch, _mcp, "streamable_http_client")
-    tool = MCPStreamableHTTPTool("docs", "http://h/mcp", terminate_on_close=given, headers={"ignored": "1"})
+    tool = MCPStreamableHTTPTool("docs", "http://h/mcp", terminate_on_close=given)
     assert tool.get_mcp_client() is connect.return_value
     connect.assert_called_once_with(url="http://h/mcp", http_client=None, terminate_on_close=sent)
     client = Mock(spec=httpx.AsyncClient)
@@ -548,7 +548,7 @@ async def test_an_error_in_the_body_of_async_with_comes_out_as_it_is() -> None:
 # The session that is made ...
 
 
-@pytest.mark.parametrize("client", [None, object()], ids=["no client", "client"])
+@pytest.mark.parametrize("client", [None, Mock()], ids=["no client", "client"])
 @pytest.mark.parametrize("timeout", [None, 0, 7])
 async def test_the_session_gets_streams_callbacks_and_capabilities_by_name(
     monkeypatch: pytest.MonkeyPatch, client: Any, timeout: int | None

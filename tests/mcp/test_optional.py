@@ -11,7 +11,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +85,19 @@ class Gate:
 # Strict and optional ...
 
 
-@pytest.mark.parametrize("owner", [MCPTool, MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool])
-def test_a_tool_is_strict_unless_told_otherwise(owner: type[MCPTool]) -> None:
+@pytest.mark.parametrize(
+    ("owner", "address"),
+    [
+        (MCPTool, []),
+        (MCPStdioTool, ["x"]),
+        (MCPStreamableHTTPTool, ["http://127.0.0.1/mcp"]),
+        (MCPWebsocketTool, ["ws://127.0.0.1/mcp"]),
+    ],
+)
+def test_a_tool_is_strict_unless_told_otherwise(owner: type[MCPTool], address: list[str]) -> None:
     parameter = inspect.signature(owner).parameters["optional"]
     assert (parameter.kind, parameter.default) == (inspect.Parameter.KEYWORD_ONLY, False)
-    assert owner("docs", *(["x"] if owner is not MCPTool else []), optional=True).optional  # type: ignore[arg-type]
+    assert owner("docs", *address, optional=True).optional  # type: ignore[arg-type]
 
 
 async def test_a_strict_tool_raises_and_leaves_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -318,6 +326,30 @@ async def test_who_is_cancelled_leaves_the_dial_to_those_who_began_it() -> None:
             gate.let_in()
             await within(tool.connect())
             assert server.names.count("initialize") == 2
+
+
+async def test_a_connect_of_a_subclass_that_will_not_end_does_not_hold_close(caplog: pytest.LogCaptureFixture) -> None:
+    ended = asyncio.Event()
+
+    class Stubborn(MCPStreamableHTTPTool):
+        async def connect(self, *, reset: bool = False) -> None:
+            try:
+                await super().connect(reset=reset)
+            finally:
+                while self.connect_timeout is None and not ended.is_set():
+                    with suppress(asyncio.CancelledError):
+                        await ended.wait()
+
+    with HttpServer(never) as server:
+        tool = Stubborn("docs", server.url, optional=True)
+        await until_it_hangs(tool)
+        await within(tool.__aenter__())  # leaves a dial behind
+        asyncio.get_running_loop().call_later(2 * BOUND, ended.set)
+        await within(tool.close())
+        assert "did not end within" in caplog.text
+        (dial,) = asyncio.all_tasks() - {asyncio.current_task()}
+        ended.set()
+        await within(asyncio.wait([dial]))
 
 
 async def test_who_waits_while_the_tool_is_closed_is_not_cancelled() -> None:
