@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+from . import _installed
 
 # Names side by side, for reading: isort and the formatter would give each a line of its own.
 # isort: off
@@ -77,6 +80,8 @@ __all__ = [
 ]
 # fmt: on
 # isort: on
+
+_installed.warn_of_newer_needs(sys.path)
 
 AGENT_FRAMEWORK_USER_AGENT: str
 APP_INFO: dict[str, str] | None

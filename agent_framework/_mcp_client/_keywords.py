@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import warnings
 from collections.abc import Iterable, Mapping
@@ -48,6 +47,8 @@ class Keywords:
     def _told(self, keyword: str, parameters: list[str]) -> str:
         advice = self.advice.get(keyword)
         if advice is None:
+            import difflib  # for a warning only
+
             near = difflib.get_close_matches(keyword, parameters, n=1)
             advice = f"did you mean {near[0]}?" if near else None
         return repr(keyword) if advice is None else f"{keyword!r} ({advice})"

@@ -26,7 +26,7 @@ LONGEST_TIME = timedelta.max.days * 86_400
 """How long any time limit may be, in seconds: what the SDK's ``timedelta`` can hold."""
 
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, section 5.6.2)
-_BEFORE_HOST = re.compile(r"^(?:[a-z][a-z0-9+.-]*:(?=/)|(?:https?|wss?)(?=[:/]))?:?/*", re.IGNORECASE)
+_BEFORE_HOST = r"(?i)^(?:[a-z][a-z0-9+.-]*:(?=/)|(?:https?|wss?)(?=[:/]))?:?/*"
 
 
 def wrong_type(setting: str, must: str, value: object, cure: str = "") -> TypeError:
@@ -330,7 +330,7 @@ def _check_characters(setting: str, given: str) -> None:
 
 def _rewritten(given: str, scheme: str) -> str:
     """What the caller may have meant; no part of a text that may have a password in it."""
-    address = f"{scheme}://{_BEFORE_HOST.sub('', given, count=1)}"
+    address = f"{scheme}://{re.sub(_BEFORE_HOST, '', given, count=1)}"
     parts = urlsplit(address if "@" not in address and _has_host(address) else "")
     if parts.hostname and (parts.port or parts.hostname == "localhost" or "." in parts.hostname):
         return f"write {public_url(address)!r} perhaps"
