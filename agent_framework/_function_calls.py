@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ._concurrency import run_together
 from ._middleware import FunctionInvocationContext, FunctionMiddlewarePipeline, MiddlewareTermination
 from ._types import Content
-from .exceptions import ToolException, UserInputRequiredException
+from .exceptions import MCPToolError, ToolException, UserInputRequiredException
 
 if TYPE_CHECKING:
     from ._function_tool import FunctionTool
@@ -120,6 +120,8 @@ async def _carry_out(call: Content, tool: FunctionTool | None, settings: CallSet
         return CallOutcome([_result(call, result)], terminates=True)
     except UserInputRequiredException as request:
         return CallOutcome(_requests_of_call(call, request.contents), needs_user=True)
+    except MCPToolError as error:
+        return _failure(call, f"Error: {error.text}", error)  # the model reads the tool's own lines
     except ToolException as error:
         # Its message was written to be read, by the model too.
         return _failure(call, f"Error: {error}", error)

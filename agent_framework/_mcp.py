@@ -45,6 +45,8 @@ from ._mcp_client._exceptions import (
 from ._mcp_client._identity import InUse, SessionIdentity
 from ._mcp_client._optional import Absence, is_absence
 from ._mcp_client._outage import Outage
+from ._mcp_client._printable import NAME_LIMIT, printable, printable_json
+from ._mcp_client._progress import ProgressReports
 from ._mcp_client._results import HOST_PAYLOAD_KEY, HOST_PAYLOAD_SIZE, ToolResultContent
 from ._mcp_client._sampling import (
     SAMPLING_MAX_REQUESTS,
@@ -642,7 +644,7 @@ class MCPTool:
                 setting="request_timeout",
             )
         except MCPError as error:
-            logger.warning("Failed to set log level to %s: %s", level, error)
+            logger.warning("Failed to set log level to %s on MCP server %s: %s", level, self._server, error)
 
     def _swap(self, kind: str, fresh: list[FunctionTool]) -> None:
         """Put what was listed in the place of what was there, in one step. Prompts yield to tools of the same name."""
@@ -833,14 +835,11 @@ class MCPTool:
         return parsed
 
     def _task_calls(self, tool_name: str) -> TaskCalls:
-        def in_background(function: Callable[..., Any], *args: Any) -> bool:
-            return self._link is not None and self._link.start_soon(function, *args)
-
         return TaskCalls(
             self._server,
             self.task_options,
             request=partial(self._request, target=tool_name, phase="call"),
-            in_background=in_background,
+            in_background=self._start_beside,
             timeout=self.request_timeout or MCP_DEFAULT_TIMEOUT,
         )
 
@@ -883,19 +882,21 @@ class MCPTool:
         record = _tracing.progress_recorder()
         if self.progress_callback is None and record is None:
             return {}
+        reports = None
+        if self.progress_callback is not None:
+            reports = ProgressReports(self._server, self.progress_callback, self._start_beside)
 
         async def on_progress(progress: float, total: float | None, message: str | None) -> None:
             if record is not None:
                 record(progress, total, message)
-            self._report_progress(tool_name, progress, total, message)
+            if reports is not None:
+                reports.add(tool_name, progress, total, message)
 
         return {"progress_callback": on_progress}
 
-    def _report_progress(self, tool_name: str, progress: float, total: float | None, message: str | None) -> None:
-        # Called in the session's receive loop, which must go on: what has to be awaited runs beside it.
-        outcome = self.progress_callback(tool_name, progress, total, message) if self.progress_callback else None
-        if inspect.isawaitable(outcome) and self._link is not None:
-            self._link.start_soon(_finish, outcome, "progress_callback")
+    def _start_beside(self, function: Callable[..., Any], *args: Any) -> bool:
+        """Run something beside the calls of the current link, and say whether it will."""
+        return self._link is not None and self._link.start_soon(function, *args)
 
     async def get_prompt(self, prompt_name: str, *arguments: Any, **kwargs: Any) -> str:
         """Get a prompt from the server, filled in.
@@ -1125,8 +1126,11 @@ class MCPTool:
         return await list_roots(self.roots or ())
 
     async def logging_callback(self, params: types.LoggingMessageNotificationParams) -> None:
-        """Log a message of the server at its level."""
-        logger.log(LOG_LEVEL_MAPPING[params.level], params.data)
+        """Log a message of the server at its level, on one line that names the server."""
+        level = LOG_LEVEL_MAPPING.get(params.level, logging.INFO)
+        if logger.isEnabledFor(level):
+            source = f" ({printable(params.logger, NAME_LIMIT)})" if params.logger else ""
+            logger.log(level, "MCP server %s%s: %s", self._server, source, printable_json(params.data))
 
     async def message_handler(self, message: Any) -> None:
         """Take a notification, or an exception that stands for something unreadable.
@@ -1134,7 +1138,8 @@ class MCPTool:
         Called in the session's receive loop, the one that must deliver every answer: it schedules and never waits.
         """
         if isinstance(message, Exception):
-            logger.debug("MCP server %s sent something unreadable.", self._server, exc_info=message)
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("MCP server %s sent something unreadable: %s", self._server, printable(message))
             return
         method = getattr(getattr(message, "root", None), "method", None)
         if method == "notifications/tools/list_changed":
@@ -1153,21 +1158,30 @@ class MCPTool:
             self._reloading_on = link
 
     async def _reload(self, link: Link) -> None:
+        from ._mcp_client._listing import RELOAD_PAUSE
+
         try:
             while self._stale and self._link is link:
-                kind = self._stale.pop()
-                try:
-                    # On this link and no other: a background task of a connection must not open its successor.
-                    async with link.loading:
-                        await self._load_on(link, kind)
-                except Exception:  # nobody waits for a reload; the old list stays in use
-                    if link.is_over:
-                        return  # the connection has ended, and whoever is concerned is told so
-                    kept = "Background MCP reload failed: the %s of %s stay as they were."
-                    logger.warning(kept, kind, self._server, exc_info=True)
+                kinds, self._stale = sorted(self._stale), set()
+                for kind in kinds:
+                    await self._reload_kind(link, kind)
+                await asyncio.sleep(RELOAD_PAUSE)
         finally:
             if self._reloading_on is link:
                 self._reloading_on = None
+
+    async def _reload_kind(self, link: Link, kind: str) -> None:
+        try:
+            # On this link and no other: a background task of a connection must not open its successor.
+            async with link.loading:
+                await self._load_on(link, kind)
+        except Exception as error:  # no caller waits for a reload; the old list stays in use
+            if link.is_over:
+                return  # the connection has ended, and those who wait for it are told so
+            kept = "Background MCP reload failed: the %s of %s stay as they were. %s"
+            # The traceback of an MCPError says nothing more, and shows its causes as the server wrote them.
+            unforeseen = not isinstance(error, MCPError)
+            logger.warning(kept, kind, self._server, printable(error), exc_info=unforeseen)
 
 
 class MCPStdioTool(MCPTool):
@@ -1738,10 +1752,3 @@ def _offers(link: Link, kind: str) -> bool:
     if capabilities is None:
         return link.generation == 0
     return getattr(capabilities, kind, None) is not None
-
-
-async def _finish(awaitable: Awaitable[Any], what: str) -> None:
-    try:
-        await awaitable
-    except Exception:  # the user's own code, which must not end the connection
-        logger.exception("The %s failed.", what)

@@ -11,6 +11,8 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+from ._printable import printable
+
 
 class DeadlinePassed(TimeoutError):
     """A deadline of ours passed.
@@ -31,7 +33,14 @@ class DeadlinePassed(TimeoutError):
 
 
 class NotMCP(Exception):
-    """A peer answered with something that MCP does not know."""
+    """A peer answered with something that MCP does not know.
+
+    Args:
+        text: What it was; it may quote the peer.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -76,7 +85,7 @@ class HTTPRefusal(Exception):
     def __init__(self, response: Any, error: Mapping[str, Any]) -> None:
         said = error.get("message")
         text = f"HTTP {response.status_code} {response.reason_phrase}".rstrip() + (f": {said}" if said else "")
-        super().__init__(text, request=response.request, response=response)  # type: ignore[call-arg]  # see above
+        super().__init__(printable(text), request=response.request, response=response)  # type: ignore[call-arg]  # see above
         self.response = response
         self.error = error
 

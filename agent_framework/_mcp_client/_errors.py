@@ -15,7 +15,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -42,6 +42,7 @@ from ._exceptions import (
     MCPServerError,
     MCPTimeoutError,
 )
+from ._printable import printable
 from ._server import Server, public_url
 
 if sys.version_info < (3, 11):
@@ -50,7 +51,7 @@ if sys.version_info < (3, 11):
 
 @dataclass(frozen=True)
 class Reading:
-    """What a foreign error means to us."""
+    """What a foreign error means to us. Its reason may quote the server; :func:`_interpret` makes it printable."""
 
     kind: type[MCPError]
     reason: str
@@ -305,6 +306,12 @@ def is_request_timeout(error: BaseException) -> bool:
 
 
 def _interpret(cause: BaseException | None) -> Reading:
+    reading = _reading_of(cause)
+    # Here, and not only in MCPError: what is said around the reason must not be cut off because the reason is long.
+    return replace(reading, reason=printable(reading.reason))
+
+
+def _reading_of(cause: BaseException | None) -> Reading:
     if cause is None:
         return Reading(MCPConnectionError, "the connection was closed")
     if isinstance(cause, MCPError):

@@ -20,19 +20,21 @@ from __future__ import annotations
 from typing import Any
 
 from ..exceptions import ToolExecutionException
+from ._printable import ERROR_LIMIT, printable
 
 
 class MCPError(ToolExecutionException):
     """An MCP operation failed; the base of all that the MCP layer raises.
 
-    ``str()`` of it is one sentence that names the server and the root cause; ``__cause__`` is the root cause itself.
+    ``str()`` of it is one sentence, on one line, that names the server and the root cause; ``__cause__`` is the root
+    cause itself.
 
     Attributes:
         server: The server as messages name it: the tool's name and the URL (without userinfo and query) or the command.
         phase: What was under way: ``"connect"``, ``"list"``, ``"call"`` or ``"prompt"``.
         status_code: The HTTP status that the server answered with, or None.
         code: The JSON-RPC error code that the server answered with, or None.
-        data: What the server put beside that code (JSON-RPC 2.0, section 5.1), or None.
+        data: What the server put beside that code (JSON-RPC 2.0, section 5.1), as it came, or None.
         sent: False when the request certainly never ran on the server, True when it may have, None where no request of
             the caller's was involved.
     """
@@ -48,7 +50,7 @@ class MCPError(ToolExecutionException):
         data: Any = None,
         sent: bool | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(printable(message, ERROR_LIMIT))
         self.server = server
         self.phase = phase
         self.status_code = status_code
@@ -94,4 +96,14 @@ class MCPServerError(MCPError):
 
 
 class MCPToolError(MCPError):
-    """The tool ran and marked its result as an error (``isError``); the message is the result's text."""
+    """The tool ran and marked its result as an error (``isError``).
+
+    The message is the result's text, on one line and no longer than that of any other error.
+
+    Attributes:
+        text: That text as the tool wrote it, for the model; the message unless given.
+    """
+
+    def __init__(self, message: str, *, text: str = "", **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.text = text or message

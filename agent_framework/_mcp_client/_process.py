@@ -22,7 +22,8 @@ import anyio
 from . import _sdk
 from ._causes import ServerExited
 from ._pipes import PipeReader, PipeWriter, call_on_exit
-from ._secrets import printable, secret_lines, without
+from ._printable import printable
+from ._secrets import secret_lines, without
 
 STDIN_CLOSE_GRACE = 2.0
 """How long a server may take to exit after its input has ended, in seconds: enough to flush files, short for a user."""

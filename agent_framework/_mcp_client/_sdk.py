@@ -14,16 +14,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 from mcp import types
 from mcp.client import session as client_session
 from mcp.shared.exceptions import McpError
 from mcp.shared.message import SessionMessage
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from . import _mends
+from ._printable import NAME_LIMIT, printable
 from ._secrets import without
 
 __all__ = [
@@ -34,21 +35,27 @@ __all__ = [
     "SessionMessage",
     "UnreadableAnswer",
     "UnsupportedProtocolVersion",
+    "can_be_awaited",
     "cancel_request",
     "decode",
     "default_environment",
     "encode",
     "hide_secrets",
     "initialize",
+    "is_answer",
     "is_session_expired",
     "is_unused",
+    "is_valid_notification",
     "let_waiters_leave",
     "list_page",
+    "make_error_printable",
     "make_session",
+    "notification_method",
     "read",
     "remember_output_schemas",
     "request_id",
     "sampling_with_tools",
+    "size_of",
     "unreadable_answer",
 ]
 
@@ -147,13 +154,59 @@ async def initialize(session: Any) -> Any:
     try:
         return await session.initialize()
     except RuntimeError as error:
-        raise UnsupportedProtocolVersion(str(error)) from error
+        raise UnsupportedProtocolVersion(printable(error)) from error
 
 
 def request_id(item: Any) -> types.RequestId | None:
     """The id of the request in a message on its way to the server; None for notifications and answers."""
-    root = getattr(getattr(item, "message", None), "root", None)
+    root = _root(item)
     return root.id if isinstance(root, types.JSONRPCRequest) else None
+
+
+def _root(item: Any) -> Any:
+    """The JSON-RPC message in what a transport's stream brings; None for an exception."""
+    return getattr(getattr(item, "message", None), "root", None)
+
+
+_NOTIFICATIONS: dict[str, type[BaseModel]] = {
+    kind.model_fields["method"].default: kind
+    for kind in get_args(types.ServerNotification.model_fields["root"].annotation)
+}
+"""What a server may notify a client of, by method."""
+
+
+def notification_method(item: Any) -> str | None:
+    """The method of a notification; None for anything else."""
+    root = _root(item)
+    return root.method if isinstance(root, types.JSONRPCNotification) else None
+
+
+def is_valid_notification(item: Any) -> bool:
+    """Whether a notification is one that a server may send, with the params that belong to it."""
+    root = _root(item)
+    kind = _NOTIFICATIONS.get(root.method)
+    try:
+        return kind is not None and bool(kind.model_validate(root.model_dump(by_alias=True, exclude_none=True)))
+    except ValidationError:
+        return False
+
+
+def is_answer(item: Any) -> bool:
+    """Whether it is an answer, be it an error."""
+    return isinstance(_root(item), (types.JSONRPCResponse, types.JSONRPCError))
+
+
+def can_be_awaited(item: Any) -> bool:
+    """Whether an answer may be one to a session's request. Their ids are numbers; some servers write them as text."""
+    key = _root(item).id
+    return isinstance(key, int) or (key.isascii() and key.isdigit() and len(key) < 20)
+
+
+def make_error_printable(item: Any) -> None:
+    """Make the message of an answer that is an error printable, in place."""
+    root = _root(item)
+    if isinstance(root, types.JSONRPCError):
+        root.error.message = printable(root.error.message)
 
 
 def decode(text: str | bytes) -> SessionMessage:
@@ -252,6 +305,11 @@ async def list_page(session: Any, kind: str, cursor: str | None) -> Any:
     return page
 
 
+def size_of(page: Any) -> int:
+    """How long a page of a listing is, in bytes of JSON."""
+    return len(page.model_dump_json(by_alias=True, exclude_none=True, fallback=str))
+
+
 def _entry(entry_type: Any, raw: Any) -> Any:
     if isinstance(raw, dict) and raw.get("inputSchema", "") is None:
         raw = {**raw, "inputSchema": {"type": "object"}}
@@ -260,7 +318,9 @@ def _entry(entry_type: Any, raw: Any) -> Any:
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
         name = raw.get("name", "?") if isinstance(raw, dict) else "?"
-        return BadEntry(str(name), f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+        return BadEntry(
+            printable(name, NAME_LIMIT), printable(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}")
+        )
 
 
 def remember_output_schemas(session: Any, schemas: Mapping[str, dict[str, Any] | None]) -> None:

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ._printable import printable as printable  # noqa: PLC0414  # _transports takes it from here
+
 SHORTEST_WORD = 8
 """How many characters the part of a header needs to be taken for a secret: shorter ones stand in any text."""
 
@@ -52,8 +54,3 @@ def without(said: Any, secrets: Sequence[str]) -> Any:
         for secret in secrets:
             said = said.replace(secret, "***")
     return said
-
-
-def printable(text: object) -> str:
-    """A text of a third party without what a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in str(text))

@@ -16,6 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ._exceptions import MCPConnectionError, MCPError, MCPProtocolError, MCPServerError, MCPTimeoutError, MCPToolError
+from ._printable import NAME_LIMIT, printable
 
 if TYPE_CHECKING:
     from mcp import types
@@ -132,7 +133,9 @@ class TaskCalls:
         except MCPServerError as error:
             if error.code not in _codes_of_refusal():
                 raise
-            logger.debug("MCP server %s takes no task for %r: %s", self._server, tool_name, error)
+            logger.debug(
+                "MCP server %s takes no task for '%s': %s", self._server, printable(tool_name, NAME_LIMIT), error
+            )
             result: types.CallToolResult = await self._send(plainly, "tools/call", f"Tool '{tool_name}'", timeout)
             return result
         task_id = (created.get("task") or {}).get("taskId")
@@ -172,7 +175,7 @@ class TaskCalls:
         seconds = 0.0 if wait is None else wait.total_seconds()
         raise MCPTimeoutError(
             f"Tool '{tool_name}' on MCP server {self._server} did not end within {seconds:g} s "
-            f"(max_task_wait); its task {task_id} is being cancelled.",
+            f"(max_task_wait); its task {_shown(task_id)} is being cancelled.",
             server=str(self._server),
             sent=True,
             timeout=seconds,
@@ -194,7 +197,7 @@ class TaskCalls:
             params = types.GetTaskRequestParams(taskId=task_id)
             return session.send_request(types.ClientRequest(types.GetTaskRequest(params=params)), types.Result)
 
-        what = f"Asking for task {task_id}"
+        what = f"Asking for task {_shown(task_id)}"
         try:
             task: dict[str, Any] = await self._ask(send, "tasks/get", what)
         except MCPTimeoutError:
@@ -217,7 +220,7 @@ class TaskCalls:
             params = types.GetTaskPayloadRequestParams(taskId=task_id)
             return session.send_request(types.ClientRequest(types.GetTaskPayloadRequest(params=params)), types.Result)
 
-        what = f"Fetching the result of task {task_id}"
+        what = f"Fetching the result of task {_shown(task_id)}"
         try:
             payload = await self._ask(send, "tasks/result", what)
         except MCPConnectionError as error:
@@ -252,7 +255,7 @@ class TaskCalls:
 
     def _give_up(self, task_id: str) -> None:
         if not self._in_background(self._cancel, task_id):
-            logger.warning("Task %s may go on: MCP server %s cannot be reached.", task_id, self._server)
+            logger.warning("Task %s may go on: MCP server %s cannot be reached.", _shown(task_id), self._server)
 
     async def _cancel(self, task_id: str) -> None:
         from mcp import types
@@ -262,9 +265,14 @@ class TaskCalls:
             return session.send_request(types.ClientRequest(types.CancelTaskRequest(params=params)), types.Result)
 
         try:
-            await self._send(send, "tasks/cancel", f"Cancelling task {task_id}", CANCEL_TIMEOUT)
+            await self._send(send, "tasks/cancel", f"Cancelling task {_shown(task_id)}", CANCEL_TIMEOUT)
         except Exception as error:  # noqa: BLE001  # nobody waits for this, and it must not end the connection it runs in
-            logger.warning("Task %s may go on: it could not be cancelled: %s", task_id, error)
+            logger.warning(
+                "Task %s of MCP server %s may go on: it could not be cancelled: %s",
+                _shown(task_id),
+                self._server,
+                printable(error),
+            )
 
 
 class _Abandoned(Exception):
@@ -281,6 +289,11 @@ def _plain(answer: Any) -> Any:
     if isinstance(answer, types.CallToolResult):
         return answer
     return answer.model_dump(by_alias=True, exclude_none=True)
+
+
+def _shown(task_id: str) -> str:
+    """A task's id, which the server has chosen, as messages show it."""
+    return printable(task_id, NAME_LIMIT)
 
 
 def _pause(suggested: Any) -> float:

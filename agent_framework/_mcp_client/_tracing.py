@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ._exceptions import MCPError, MCPServerError, MCPToolError
+from ._printable import NAME_LIMIT, printable
 from ._server import Server
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def request_span(
         attributes["mcp.protocol.version"] = str(protocol_version)
     name = method
     if target is not None and method in _TARGETS:
-        attributes[_TARGETS[method]] = target
+        attributes[_TARGETS[method]] = target = printable(target, NAME_LIMIT)
         name = f"{method} {target}"
     if method == "tools/call":
         attributes["gen_ai.operation.name"] = "execute_tool"
@@ -199,7 +200,7 @@ def progress_recorder() -> Callable[[float, float | None, str | None], None] | N
         if total is not None:
             attributes["total"] = total
         if message is not None and _may_record_texts():
-            attributes["message"] = message
+            attributes["message"] = printable(message)
         span.add_event(PROGRESS_EVENT, attributes)
 
     return record

@@ -541,6 +541,23 @@ async def test_an_mcp_tool_that_cannot_be_opened_fails_before_the_model_is_asked
     assert client.requests == []
 
 
+async def test_the_model_reads_the_lines_of_a_failing_mcp_tool_as_the_tool_wrote_them(
+    scripted: Any, function_call: Any, ask: Any
+) -> None:
+    said = "line 1: no such column\n  hint: try 'name'\n" + "x" * 10_000
+
+    async def fail(params: dict[str, Any]) -> dict[str, Any]:
+        return {"content": [{"type": "text", "text": said}], "isError": True}
+
+    with HttpServer(McpScript(handlers={"tools/call": fail})) as server:
+        client = scripted([[function_call("echo")], "Done."])
+        response = await ask(client, options={"tools": [MCPStreamableHTTPTool("remote", server.url)]})
+    (failed,) = results(response)
+    assert failed.result == f"Error: {said}"
+    assert failed.exception.startswith("line 1: no such column hint: try 'name' xxx")
+    assert len(failed.exception) < len(said)
+
+
 async def test_names_of_mcp_tools_in_the_options_that_clash_are_refused(scripted: Any, ask: Any) -> None:
     with HttpServer(McpScript()) as server:
         both = [MCPStreamableHTTPTool(name, server.url) for name in ("one", "other")]

@@ -41,7 +41,7 @@ from agent_framework import (
     Message,
     _mcp,
 )
-from agent_framework._mcp import MCPSpecificApproval, MCPTool
+from agent_framework._mcp import MCPSpecificApproval, MCPTool, MCPToolError
 from agent_framework.exceptions import ToolException, ToolExecutionException
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
@@ -532,10 +532,11 @@ async def test_an_error_result_is_its_texts_line_by_line() -> None:
 
     with HttpServer(McpScript(handlers={"tools/call": fail})) as server:
         async with MCPStreamableHTTPTool("docs", server.url) as tool:
-            for texts, expected in ((["one", "two"], "one\ntwo"), ([], "Content")):
-                with pytest.raises(ToolExecutionException) as caught:
+            for texts, said, expected in ((["one", "two"], "one two", "one\ntwo"), ([], "Content", "Content")):
+                with pytest.raises(MCPToolError) as caught:
                     await tool.call_tool("echo", texts=texts)
-                assert expected in str(caught.value)
+                assert said in str(caught.value)
+                assert expected in caught.value.text
 
 
 async def test_an_error_in_the_body_of_async_with_comes_out_as_it_is() -> None:
@@ -668,8 +669,9 @@ async def test_callbacks_and_the_transport_can_be_overridden(caplog: pytest.LogC
             assert tool.opened == 1
             assert type(tool.heard[0].root) is types.ToolListChangedNotification
             assert tool.logged == [{"disk": "full"}]
-    (logged,) = [record for record in caplog.records if record.msg == {"disk": "full"}]
+    (logged,) = [record for record in caplog.records if record.getMessage().endswith('{"disk": "full"}')]
     assert (logged.name, logged.levelno) == ("agent_framework._mcp", logging.WARNING)
+    assert str(tool._server) in logged.getMessage()
 
 
 async def test_an_overridden_transport_keeps_the_header_provider_and_finds_a_new_session() -> None:

@@ -70,6 +70,40 @@ def count(server: HttpServer, name: str) -> int:
     return server.names.count(name)
 
 
+async def warned(caplog: pytest.LogCaptureFixture) -> None:
+    while not any(record.levelname == "WARNING" for record in caplog.records):
+        await asyncio.sleep(0.01)  # a log has no event; the bound is around it
+
+
+async def test_what_a_server_says_of_a_task_is_printable(caplog: pytest.LogCaptureFixture) -> None:
+    class Loud(TaskServer):
+        async def create(self, params: dict[str, Any]) -> dict[str, Any]:
+            return {"task": {"taskId": "t\n1" + "x" * 10_000, "status": "working", **STAMPS}}
+
+        async def get(self, params: dict[str, Any]) -> dict[str, Any]:
+            return {**await super().get(params), "statusMessage": "bad\nworse"}
+
+        async def cancel(self, params: dict[str, Any]) -> dict[str, Any]:
+            raise RpcError(-32000, "will\nnot")
+
+    with serving(Loud("failed")) as (_, tool):
+        async with tool:
+            with pytest.raises(MCPToolError, match="its task is failed: bad worse") as caught:
+                await within(tool.call_tool("slow"))
+            assert "bad\nworse" in caught.value.text
+    with serving(Loud("working"), task_options=MCPTaskOptions(max_task_wait=timedelta(seconds=0.1))) as (server, tool):
+        async with tool:
+            with pytest.raises(MCPTimeoutError) as late:
+                await within(tool.call_tool("slow"))
+            await server.arrived("tasks/cancel")
+            await within(warned(caplog))
+    assert str(late.value).isprintable()
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "could not be cancelled" in warning
+    assert warning.isprintable()
+    assert len(warning) < 1000
+
+
 def test_options_are_immutable_and_times_are_positive() -> None:
     options = MCPTaskOptions()
     assert (options.default_ttl, options.max_task_wait) == (None, None)

@@ -108,6 +108,16 @@ async def test_every_request_has_a_span_below_the_caller_s(spans: Any, server: H
     assert [found[name].attributes["jsonrpc.request.id"] for name in names] == [str(item["id"]) for item in sent]
 
 
+async def test_a_name_that_a_server_gave_is_printable_in_a_span(spans: Any, server: HttpServer) -> None:
+    async with MCPStreamableHTTPTool("script", server.url) as tool:
+        await within(tool.call_tool("evil\n\x1b[2Jname" + "x" * 1000))
+    [span] = [span for span in spans.get_finished_spans() if span.name.startswith("tools/call")]
+    assert span.name.startswith("tools/call evil namexxx")
+    assert span.name.isprintable()
+    assert len(span.name) < 300
+    assert span.attributes["gen_ai.tool.name"] == span.name.removeprefix("tools/call ")
+
+
 async def test_a_stdio_server_s_spans_say_that_it_is_behind_a_pipe(spans: Any) -> None:
     async with MCPStdioTool("peer", sys.executable, args=[PEER, "good"]) as tool:
         await tool.call_tool("echo")
