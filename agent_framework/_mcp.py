@@ -1113,6 +1113,7 @@ class MCPTool:
         """
         return await self._sampling.answer(
             params,
+            server=self._server,
             client=self.client,
             approval_callback=self.sampling_approval_callback,
             max_tokens=self.sampling_max_tokens,

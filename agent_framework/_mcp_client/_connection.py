@@ -42,6 +42,7 @@ from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, 
 from ._context import call_headers
 from ._errors import connect_error, is_request_timeout, loss_error
 from ._exceptions import MCPError
+from ._incoming import Incoming
 from ._link import Link
 from ._liveness import Liveness
 from ._server import Server
@@ -143,9 +144,14 @@ class Connection(Link):
         self._program_exit: KeyboardInterrupt | SystemExit | None = None
         self._streams: tuple[Any, ...] = ()
         self._speaks_for_itself = False
-        self._server_requests = ServerRequests(
-            handlers or {}, start_soon=self.start_soon, send=self._send_to_server, session=lambda: self.session
+        requests = ServerRequests(
+            server,
+            handlers or {},
+            start_soon=self._start_beside,
+            send=self._send_to_server,
+            session=lambda: self.session,
         )
+        self._incoming = Incoming(server, requests)
         self._garbage: Exception | None = None
         # How many callers are opening this connection; None once one of them has succeeded and so keeps it.
         self._openers: int | None = 0
@@ -289,31 +295,30 @@ class Connection(Link):
         # code for an expired session be the SDK's word. From any other it is the server's, and the call may have run.
         self._speaks_for_itself = bool(more) and not getattr(write_stream, "takes_calls", False)
         self._stage = "session"
-        take = self._server_requests.take
+        take = self._incoming.take
         heard = None if self._liveness is None else self._liveness.note_life
         watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage, take, heard)
         async with self._make_session(watched, WatchedSendStream(write_stream, self._on_request)) as self.session:
-            with self._inside(scope):
-                self._stage = "initialize"
-                await self._connect_on_owner()
-                scope.deadline = math.inf
-                await self._hold_ready(scope)
+            async with anyio.create_task_group() as background:
+                try:
+                    with self._inside(scope):
+                        self._background = background  # the server may ask before the handshake is done
+                        self._stage = "initialize"
+                        await self._connect_on_owner()
+                        scope.deadline = math.inf
+                        await self._hold_ready(background)
+                finally:
+                    self._background = None
+                    background.cancel_scope.cancel()
 
     async def _connect_on_owner(self) -> None:
         self._initialize_result = await self._initialize()
 
-    async def _hold_ready(self, scope: anyio.CancelScope) -> None:
-        async with anyio.create_task_group() as background:
-            try:
-                with self._inside(scope):
-                    self._background = background
-                    if self._liveness is not None:
-                        background.start_soon(self._liveness.watch)
-                    self._publish()
-                    await self._ending.wait()
-            finally:
-                self._background = None
-                background.cancel_scope.cancel()
+    async def _hold_ready(self, background: TaskGroup) -> None:
+        if self._liveness is not None:
+            background.start_soon(self._liveness.watch)
+        self._publish()
+        await self._ending.wait()
 
     @contextmanager
     def _inside(self, scope: anyio.CancelScope) -> Iterator[None]:
@@ -582,7 +587,11 @@ class Connection(Link):
                 return  # then the server has learned it from the closed connection
 
     def start_soon(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:
-        if self.state is not State.READY or self._background is None:
+        return self.state is State.READY and self._start_beside(function, *args)
+
+    def _start_beside(self, function: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> bool:
+        """Run something beside the session, as long as the owner is in there. It must not raise."""
+        if self._background is None:
             return False
         self._background.start_soon(function, *args)
         return True

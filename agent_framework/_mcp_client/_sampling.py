@@ -3,8 +3,9 @@
 """What a server may ask of us: a model's answer (sampling), a person's (elicitation), and where the files are (roots).
 
 A server is a third party. It gets nothing that the user has not allowed: each function here refuses, with an
-``ErrorData`` for the server, unless the user gave the callback or the list that it needs. Importing this module does
-not import ``mcp``: the tools' constructors use it.
+``ErrorData`` for the server, unless the user gave the callback or the list that it needs. When a model or a callback
+fails, the server reads that it failed; why is for our own log. Importing this module does not import ``mcp``: the
+tools' constructors use it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mcp import types
 
     from .._types import ChatOptions
+    from ._server import Server
 
 logger = logging.getLogger("agent_framework._mcp")
 
@@ -72,6 +74,7 @@ class Sampling:
         self,
         params: types.CreateMessageRequestParams,
         *,
+        server: Server,
         client: Any,
         approval_callback: SamplingApproval | None,
         max_tokens: int | None = SAMPLING_MAX_TOKENS,
@@ -81,6 +84,7 @@ class Sampling:
 
         Args:
             params: The server's request.
+            server: Who asks.
             client: The chat client, or None.
             approval_callback: Asked for each request; None refuses all.
             max_tokens: A request for more is cut down to this; None for no limit.
@@ -98,28 +102,36 @@ class Sampling:
         if max_requests is not None and self.requests >= max_requests:
             return _refusal(f"Sampling is not allowed more than {max_requests} times in a session.")
         self.requests += 1
-        if not await _is_approved(params, approval_callback):
+        if not await _is_approved(params, server, approval_callback):
             return _refusal("Sampling was not approved.")
-        return await _sample(params, client, max_tokens)
+        return await _sample(params, server, client, max_tokens)
 
 
-async def _is_approved(params: types.CreateMessageRequestParams, approval_callback: SamplingApproval) -> bool:
+async def _is_approved(
+    params: types.CreateMessageRequestParams, server: Server, approval_callback: SamplingApproval
+) -> bool:
     try:
         return bool(await _resolve(approval_callback(params)))
     except Exception:  # whatever is wrong with the callback, it has not approved
-        logger.warning("The sampling approval callback failed; the request is refused.", exc_info=True)
+        logger.warning(
+            "The sampling_approval_callback failed on a request of MCP server %s, which is refused.",
+            server,
+            exc_info=True,
+        )
         return False
 
 
-async def _sample(params: types.CreateMessageRequestParams, client: Any, max_tokens: int | None) -> SamplingAnswer:
+async def _sample(
+    params: types.CreateMessageRequestParams, server: Server, client: Any, max_tokens: int | None
+) -> SamplingAnswer:
     from ._content import message_from_mcp
 
     messages = [message_from_mcp(message) for message in params.messages]
     try:
         response = await client.get_response(messages, options=_chat_options(params, max_tokens))
-    except Exception as error:  # clients raise what their providers do; the server is told, as upstream does
-        logger.debug("The chat client failed to answer a sampling request.", exc_info=True)
-        return _internal_error(f"Failed to get chat message content: {error}")
+    except Exception:  # clients raise what their providers do, with addresses and keys in it; no server may read that
+        logger.warning("The chat client failed on a sampling request of MCP server %s.", server, exc_info=True)
+        return _internal_error("Failed to get chat message content.")
     if not response or not response.messages:
         return _internal_error("Failed to get chat message content.")
     return _sampled(response)

@@ -2,24 +2,32 @@
 
 """Answering what the server asks, beside the session.
 
-A session of SDK 1.x awaits the callbacks for a server's requests in its receive loop: while a person thinks about an
-approval or a model writes, no answer to any call, ping or listing gets through. So these requests are taken out of the
-stream before the session sees them, each is handled in a task of its own, and the answer goes straight to the
-transport.
+A session of SDK 1.x awaits the callbacks for a server's requests in its receive loop, and writes their answers there:
+while a person thinks about an approval, a model writes, or the server reads nothing, no answer to any call, ping or
+listing gets through. So all requests are taken out of the stream before the session sees them, each that has a handler
+is handled in a task of its own, and the answers go straight to the transport.
+
+A server is a third party, which can ask more than anyone answers, and whoever answers has secrets. So there is a bound
+to what is handled, to what waits to be answered, and to the size of either; and what a callback raises is told to our
+own log, never to the server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 from mcp import types
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
+
+from ._printable import NAME_LIMIT, printable
+from ._server import Server
 
 logger = logging.getLogger("agent_framework._mcp")
 
@@ -27,9 +35,13 @@ MAX_REQUESTS_AT_ONCE = 16
 """How many requests of one server are handled at once. Each may hold a model or a person; a server that runs that many
 tool calls in parallel, each asking once, is still served."""
 
-MAX_REFUSALS_WAITING = 64
-"""How many refusals may wait for the transport. A server that asks this much and reads nothing gets no more of our
-memory: its further requests are dropped."""
+MAX_ANSWERS_WAITING = 64
+"""How many answers that need no handler (to pings, and refusals) may wait for the transport. A server that asks this
+much and reads nothing gets no more of our memory: its further requests are dropped."""
+
+MAX_REQUEST_SIZE = 16 * 1024 * 1024
+"""How long a request of a server may be, in bytes of JSON: a model takes no more, pictures included, and as many
+requests as above may be held until a person or a model has answered."""
 
 _REQUESTS: dict[str, type[types.CreateMessageRequest | types.ElicitRequest | types.ListRootsRequest]] = {
     "sampling/createMessage": types.CreateMessageRequest,
@@ -66,11 +78,12 @@ class ServerRequests:
     """The server's requests on one connection, from their arrival to their answers.
 
     Args:
+        server: Who asks, for the log.
         handlers: By JSON-RPC method: ``sampling/createMessage`` and ``elicitation/create`` are called with a
             :class:`RequestContext` and the SDK's params, ``roots/list`` with the context alone. They return an SDK
-            result or ``ErrorData``. A method without a handler is left to the session.
+            result or ``ErrorData``. A method without a handler is refused, but for ``ping``.
         start_soon: Runs a coroutine function with its arguments beside everything else, until it is done or the
-            connection ends. It returns False when it cannot; then the request is left to the session.
+            connection ends. It returns False when it cannot, as the connection is ending; then nobody answers.
         send: Puts a ``SessionMessage`` on the transport's write stream.
         session: Gives the session for the context.
 
@@ -80,6 +93,7 @@ class ServerRequests:
 
     def __init__(
         self,
+        server: Server,
         handlers: Mapping[str, Handler],
         *,
         start_soon: Callable[..., object],
@@ -89,12 +103,14 @@ class ServerRequests:
         unknown = set(handlers) - set(_REQUESTS)
         if unknown:
             raise ValueError(f"No server asks a client for {', '.join(sorted(unknown))}.")
+        self._server = server
         self._handlers = dict(handlers)
         self._start_soon = start_soon
         self._send = send
         self._session = session
         self._in_progress: dict[types.RequestId, anyio.CancelScope] = {}
-        self._refusals = 0
+        self._waiting: deque[types.JSONRPCMessage] = deque()  # answers; the first of them is being sent
+        self._failed: set[str] = set()  # the methods whose failures are known to the log
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {', '.join(self._handlers) or 'none'}; in progress: {len(self._in_progress)}>"
@@ -103,25 +119,34 @@ class ServerRequests:
         """Look at something that has arrived, before the session does. Never waits and never raises.
 
         Returns:
-            Whether it was a request served here, or the cancellation of one; the session is not to see it then.
+            Whether it was a request, or the cancellation of one; the session is not to see it then.
         """
         message = getattr(getattr(item, "message", None), "root", None)
         if isinstance(message, types.JSONRPCRequest):
-            return message.method in self._handlers and self._take_request(message)
+            self._take_request(message)
+            return True
         if isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
             return self._take_cancellation(message)
         return False
 
-    def _take_request(self, request: types.JSONRPCRequest) -> bool:
-        if request.id in self._in_progress:
-            return self._refuse(request, f"The id {request.id!r} is that of a request in progress.")
-        if len(self._in_progress) >= MAX_REQUESTS_AT_ONCE:
-            return self._refuse(request, f"More than {MAX_REQUESTS_AT_ONCE} requests at once.")
-        self._in_progress[request.id] = scope = anyio.CancelScope()
-        started = self._start_soon(self._handle, request, scope) is not False
-        if not started:
-            del self._in_progress[request.id]
-        return started
+    def _take_request(self, request: types.JSONRPCRequest) -> None:
+        if isinstance(request.id, str) and len(request.id) > NAME_LIMIT:
+            return  # an answer would have to carry it
+        if request.method == "ping":
+            self._answer_soon(_response(request, types.EmptyResult()))
+        elif request.method not in self._handlers:
+            self._refuse(request, types.METHOD_NOT_FOUND, "The client does not support this method.")
+        elif request.id in self._in_progress:
+            self._refuse(request, types.INVALID_REQUEST, "The id is that of a request in progress.")
+        elif len(self._in_progress) >= MAX_REQUESTS_AT_ONCE:
+            self._refuse(request, types.INVALID_REQUEST, f"More than {MAX_REQUESTS_AT_ONCE} requests at once.")
+        elif len(request.model_dump_json()) > MAX_REQUEST_SIZE:
+            limit = f"{MAX_REQUEST_SIZE // 1024**2} MiB"
+            self._refuse(request, types.INVALID_REQUEST, f"The request has more than {limit}.")
+        else:
+            self._in_progress[request.id] = scope = anyio.CancelScope()
+            if self._start_soon(self._handle, request, scope) is False:
+                del self._in_progress[request.id]
 
     def _take_cancellation(self, notification: types.JSONRPCNotification) -> bool:
         cancelled = (notification.params or {}).get("requestId")
@@ -130,19 +155,23 @@ class ServerRequests:
             scope.cancel()
         return scope is not None
 
-    def _refuse(self, request: types.JSONRPCRequest, why: str) -> bool:
-        logger.debug("A request of the server (%s) was refused: %s", request.method, why)
-        if self._refusals < MAX_REFUSALS_WAITING:
-            self._refusals += 1
-            if self._start_soon(self._send_refusal, request, why) is False:
-                self._refusals -= 1
-        return True
+    def _refuse(self, request: types.JSONRPCRequest, code: int, why: str) -> None:
+        method = printable(request.method, NAME_LIMIT)
+        logger.debug("A request of MCP server %s (%s) was refused: %s", self._server, method, why)
+        self._answer_soon(_error(request, code, why))
 
-    async def _send_refusal(self, request: types.JSONRPCRequest, why: str) -> None:
-        try:
-            await self._reply(_error(request, types.INVALID_REQUEST, why))
-        finally:
-            self._refusals -= 1
+    def _answer_soon(self, answer: types.JSONRPCMessage) -> None:
+        if len(self._waiting) >= MAX_ANSWERS_WAITING:
+            return
+        self._waiting.append(answer)
+        if len(self._waiting) == 1 and self._start_soon(self._send_waiting) is False:
+            self._waiting.clear()
+
+    async def _send_waiting(self) -> None:
+        while self._waiting:
+            await self._reply(self._waiting[0])
+            self._waiting.popleft()
+            await anyio.lowlevel.checkpoint()  # a transport with room does not wait, and the server asks on
 
     async def _handle(self, request: types.JSONRPCRequest, scope: anyio.CancelScope) -> None:
         try:
@@ -157,12 +186,18 @@ class ServerRequests:
         try:
             asked = _REQUESTS[request.method].model_validate(request.model_dump(include={"method", "params"}))
         except ValidationError as error:
-            return _error(request, types.INVALID_PARAMS, f"Invalid request parameters: {_first_problem(error)}")
+            problem = printable(_first_problem(error))
+            return _error(request, types.INVALID_PARAMS, f"Invalid request parameters: {problem}")
         try:
             return _writable(_response(request, await self._call(request, asked)))
-        except Exception as error:  # callbacks are the user's and raise what they like; it concerns this request only
-            logger.debug("The callback for %s failed.", request.method, exc_info=True)
-            return _error(request, types.INTERNAL_ERROR, str(error) or type(error).__name__)
+        except Exception:  # callbacks are the user's and raise what they like; it concerns this request
+            # Aloud once: a server can ask for the same failure as often as it likes.
+            level = logging.DEBUG if request.method in self._failed else logging.WARNING
+            self._failed.add(request.method)
+            logger.log(
+                level, "The callback for %s of MCP server %s failed.", request.method, self._server, exc_info=True
+            )
+            return _error(request, types.INTERNAL_ERROR, "The client failed to answer the request.")
 
     async def _call(self, request: types.JSONRPCRequest, asked: Any) -> Any:
         context = RequestContext(self._session(), request.id, getattr(asked.params, "meta", None))
@@ -234,8 +269,7 @@ def _writable(message: types.JSONRPCMessage) -> types.JSONRPCMessage:
 
 
 def _error(request: types.JSONRPCRequest, code: int, message: str) -> types.JSONRPCMessage:
-    # The text may quote what UTF-8 cannot hold.
-    error = types.ErrorData(code=code, message=message.encode("utf-8", "replace").decode())
+    error = types.ErrorData(code=code, message=message)
     return types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error))
 
 

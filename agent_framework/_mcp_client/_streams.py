@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 from typing_extensions import Self
 
 from . import _sdk
@@ -112,6 +112,7 @@ class WatchedReceiveStream:
                 self._on_garbage(item)
             if not self._take(item):
                 return item
+            await anyio.lowlevel.checkpoint()  # whatever the stream does: a server can send such things without an end
 
     def __aiter__(self) -> WatchedReceiveStream:
         return self

@@ -11,6 +11,7 @@ from mcp import types
 
 from agent_framework import ChatResponse, Content, Message
 from agent_framework._mcp_client._sampling import Sampling, check_roots, elicit, list_roots
+from agent_framework._mcp_client._server import Server
 
 ASKED = types.CreateMessageRequestParams(
     messages=[types.SamplingMessage(role="user", content=types.TextContent(type="text", text="why?"))], maxTokens=5
@@ -30,7 +31,7 @@ class Model:
 
 
 async def sampled(response: Any, params: types.CreateMessageRequestParams = ASKED) -> Any:
-    return await Sampling().answer(params, client=Model(response), approval_callback=lambda _: True)
+    return await Sampling().answer(params, server=Server("s"), client=Model(response), approval_callback=lambda _: True)
 
 
 async def test_calls_that_the_client_has_carried_out_itself_are_not_the_servers() -> None:
@@ -56,7 +57,7 @@ async def test_empty_instructions_and_tools_are_passed_on_and_missing_ones_are_n
     model = Model(ChatResponse(messages=[Message("assistant", ["a"])]))
     sampling = Sampling()
     for params in (ASKED, ASKED.model_copy(update={"systemPrompt": "", "tools": []})):
-        await sampling.answer(params, client=model, approval_callback=lambda _: True)
+        await sampling.answer(params, server=Server("s"), client=model, approval_callback=lambda _: True)
     assert model.options == [{"max_tokens": 5}, {"max_tokens": 5, "instructions": "", "tools": []}]
 
 
@@ -75,17 +76,17 @@ async def test_requests_are_counted_also_when_the_user_refuses_and_until_a_sessi
 
     sampling = Sampling()
     for _ in range(3):
-        await sampling.answer(ASKED, client=Model(None), approval_callback=refuse, max_requests=2)
+        await sampling.answer(ASKED, server=Server("s"), client=Model(None), approval_callback=refuse, max_requests=2)
     assert asked == 2
     sampling.start_session()
-    await sampling.answer(ASKED, client=Model(None), approval_callback=refuse, max_requests=2)
+    await sampling.answer(ASKED, server=Server("s"), client=Model(None), approval_callback=refuse, max_requests=2)
     assert asked == 3
 
 
 async def test_requests_that_nobody_could_answer_are_not_counted() -> None:
     sampling = Sampling()
-    await sampling.answer(ASKED, client=None, approval_callback=lambda _: True)
-    await sampling.answer(ASKED, client=Model(None), approval_callback=None)
+    await sampling.answer(ASKED, server=Server("s"), client=None, approval_callback=lambda _: True)
+    await sampling.answer(ASKED, server=Server("s"), client=Model(None), approval_callback=None)
     assert sampling.requests == 0
 
 

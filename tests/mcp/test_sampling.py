@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -237,7 +238,7 @@ async def test_an_image_of_the_model_arrives_as_base64(http_tool: MakeTool) -> N
     ("model", "message"),
     [
         (None, "No chat client available. Please set a chat client."),
-        (Model(error=RuntimeError("out of money")), "Failed to get chat message content: out of money"),
+        (Model(error=RuntimeError("out of money")), "Failed to get chat message content."),
         (Model(), "Failed to get chat message content."),
         (
             Model(Message("assistant", [Content.from_data(b"a", "application/pdf")])),
@@ -377,19 +378,23 @@ async def test_a_url_is_shown_and_only_the_consent_goes_back(http_tool: MakeTool
 async def test_without_a_callback_elicitation_is_refused_and_not_offered(http_tool: MakeTool) -> None:
     async with http_tool() as tool:
         assert "elicitation" not in await call(tool, "client_capabilities")
-        assert (await call(tool, "ask"))["code"] == types.INVALID_REQUEST
+        assert (await call(tool, "ask"))["code"] == types.METHOD_NOT_FOUND
 
 
 @pytest.mark.parametrize(
-    ("callback", "message"), [(fail, "the form is gone"), (lambda _: "two", "elicitation_callback")]
+    ("callback", "logged"), [(fail, "the form is gone"), (lambda _: "two", "elicitation_callback must return")]
 )
-async def test_a_callback_that_fails_is_an_error_of_that_request(
-    http_tool: MakeTool, callback: Any, message: str
+async def test_a_callback_that_fails_is_an_error_of_that_request_and_its_reason_stays_in_our_log(
+    http_tool: MakeTool, callback: Any, logged: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with http_tool(elicitation_callback=callback) as tool:
-        answer = await call(tool, "ask")
-        assert answer["code"] == types.INTERNAL_ERROR
-        assert message in answer["message"]
+        assert await call(tool, "ask") == {
+            "code": types.INTERNAL_ERROR,
+            "message": "The client failed to answer the request.",
+        }
+        [record] = [record for record in caplog.records if record.levelno == logging.WARNING]
+        assert str(tool._server) in record.getMessage()
+        assert logged in caplog.text
         assert (await within(tool.call_tool("echo", value="still here")))[0].text == "still here"
 
 
@@ -436,7 +441,7 @@ async def test_a_function_is_asked_for_the_roots_each_time() -> None:
 async def test_without_roots_none_are_offered() -> None:
     async with stdio_tool() as tool:
         assert "roots" not in await call(tool, "client_capabilities")
-        assert (await call(tool, "roots"))["code"] == types.INVALID_REQUEST
+        assert (await call(tool, "roots"))["code"] == types.METHOD_NOT_FOUND
 
 
 # Wrong use ...

@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
+import anyio.lowlevel
 import pytest
 from mcp import types
 from mcp.shared.message import SessionMessage
 
 from agent_framework._mcp_client import _server_requests
+from agent_framework._mcp_client._server import Server
 from agent_framework._mcp_client._server_requests import RequestContext, ServerRequests
 
 BOUND = 5.0
+SERVER = Server("asking")
 SAMPLING, ELICITATION, ROOTS = "sampling/createMessage", "elicitation/create", "roots/list"
+FAILED = (types.INTERNAL_ERROR, "The client failed to answer the request.")
 PARAMS: dict[str, dict[str, Any]] = {
     SAMPLING: {"messages": [{"role": "user", "content": {"type": "text", "text": "hi"}}], "maxTokens": 5},
     ELICITATION: {"message": "who?", "requestedSchema": {"type": "object", "properties": {}}},
@@ -68,6 +72,7 @@ async def peer(**handlers: Callable[..., Awaitable[Any]]) -> AsyncIterator[Peer]
     write_stream, answers = anyio.create_memory_object_stream[SessionMessage](0)
     async with write_stream, answers, anyio.create_task_group() as tasks:
         requests = ServerRequests(
+            SERVER,
             {methods[name]: handler for name, handler in handlers.items()},
             start_soon=tasks.start_soon,
             send=write_stream.send,
@@ -150,16 +155,23 @@ async def test_a_request_without_params_is_served() -> None:
         assert (await server.answer())["result"] == {"roots": []}
 
 
-async def test_everything_else_is_left_to_the_session() -> None:
+async def test_everything_but_requests_is_left_to_the_session() -> None:
     async with peer(roots=Held()) as server:
         take = server.requests.take
-        assert not server.ask(SAMPLING)
-        ping = types.JSONRPCMessage.model_validate({"jsonrpc": "2.0", "id": 1, "method": "ping"})
-        assert not take(SessionMessage(ping))
         assert not take(notification("notifications/tools/list_changed"))
         answer = types.JSONRPCMessage.model_validate({"jsonrpc": "2.0", "id": 1, "result": {}})
         assert not take(SessionMessage(answer))
         assert not take(ValueError("garbage"))
+
+
+async def test_a_ping_is_answered_and_a_method_without_a_handler_is_refused() -> None:
+    async with peer(roots=no_roots) as server:
+        assert server.ask("ping", 1, {})
+        assert await server.answer() == {"jsonrpc": "2.0", "id": 1, "result": {}}
+        assert server.ask(SAMPLING, 2)
+        assert (await server.error())[0] == types.METHOD_NOT_FOUND
+        assert server.ask("tasks/\x1b[31mlist", 3, {})
+        assert (await server.error())[0] == types.METHOD_NOT_FOUND
 
 
 async def test_requests_are_handled_side_by_side_and_answered_when_they_are_done() -> None:
@@ -198,9 +210,11 @@ async def test_params_that_are_not_valid_are_refused_without_their_content() -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "message"), [(ValueError("no model here"), "no model here"), (KeyError(), "KeyError")]
+    "error", [ValueError("no model at /home/me/model"), KeyError(), PermissionError(13, "denied", "/home/me/key")]
 )
-async def test_a_handler_that_raises_answers_with_an_error_and_harms_nobody(error: Exception, message: str) -> None:
+async def test_a_handler_that_raises_answers_without_its_reason_which_is_in_our_log_and_harms_nobody(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     failing = True
 
     async def sampling(context: RequestContext, params: Any) -> types.CreateMessageResult:
@@ -210,7 +224,15 @@ async def test_a_handler_that_raises_answers_with_an_error_and_harms_nobody(erro
 
     async with peer(sampling=sampling) as server:
         server.ask(SAMPLING)
-        assert await server.error() == (types.INTERNAL_ERROR, message)
+        assert await server.error() == FAILED
+        [record] = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "MCP server 'asking'" in record.getMessage()
+        assert record.exc_info is not None
+        assert record.exc_info[1] is error
+        server.ask(SAMPLING)  # a server may ask for the same failure as often as it likes, and fills no log with it
+        assert await server.error() == FAILED
+        assert len(caplog.records) == 1
         failing = False
         server.ask(SAMPLING)
         assert "result" in await server.answer()
@@ -222,9 +244,7 @@ async def test_a_handler_that_returns_something_else_answers_with_an_error() -> 
 
     async with peer(sampling=sampling) as server:
         server.ask(SAMPLING)
-        code, message = await server.error()
-        assert code == types.INTERNAL_ERROR
-        assert SAMPLING in message
+        assert await server.error() == FAILED
 
 
 @pytest.mark.parametrize("way", ["returned", "raised"])
@@ -236,9 +256,7 @@ async def test_an_answer_that_no_wire_can_hold_is_an_error_of_that_request_only(
 
     async with peer(elicitation=elicitation, roots=no_roots) as server:
         server.ask(ELICITATION, 1)
-        code, message = await server.error()
-        assert code == types.INTERNAL_ERROR
-        assert message.encode()
+        assert await server.error() == FAILED
         server.ask(ROOTS, 2)
         assert (await server.answer())["id"] == 2
 
@@ -252,9 +270,7 @@ async def test_a_cancellation_that_comes_out_of_a_handler_by_itself_is_an_error_
     async with peer(elicitation=elicitation, sampling=other) as server:
         server.ask(SAMPLING, 1)
         server.ask(ELICITATION, 2)
-        code, message = await server.error()
-        assert code == types.INTERNAL_ERROR
-        assert "cancelled" in message
+        assert await server.error() == FAILED
         other.released.set()
         assert (await server.answer())["id"] == 1
 
@@ -307,13 +323,48 @@ async def test_more_requests_at_once_than_the_limit_are_refused_and_later_ones_a
         assert (await server.answer())["id"] == "again"
 
 
-async def test_a_server_that_floods_and_reads_nothing_costs_a_bounded_number_of_refusals() -> None:
+@pytest.mark.parametrize("method", [SAMPLING, ROOTS, "ping", "no/such"])
+async def test_a_server_that_floods_and_reads_nothing_costs_a_bounded_number_of_answers(method: str) -> None:
     async with peer(sampling=Held()) as server:
         for number in range(1000):
-            assert server.ask(SAMPLING, number)
+            assert server.ask(method, number, PARAMS.get(method, {}))
         await anyio.wait_all_tasks_blocked()
-        waiting = server.answers.statistics().tasks_waiting_send
-        assert waiting == _server_requests.MAX_REFUSALS_WAITING
+        assert server.answers.statistics().tasks_waiting_send == 1
+        waiting = [(await server.answer())["id"] for _ in range(_server_requests.MAX_ANSWERS_WAITING)]
+        first = _server_requests.MAX_REQUESTS_AT_ONCE if method == SAMPLING else 0
+        assert waiting == list(range(first, first + _server_requests.MAX_ANSWERS_WAITING))
+        assert server.ask("ping", "later", {})
+        assert (await server.answer())["id"] == "later"
+
+
+async def test_answers_that_a_transport_takes_at_once_leave_the_event_loop_to_others() -> None:
+    turns: list[int] = []
+
+    async def send(item: Any) -> None:
+        turns.append(turn)
+
+    turn = 0
+    async with anyio.create_task_group() as tasks:
+        requests = ServerRequests(SERVER, {}, start_soon=tasks.start_soon, send=send, session=lambda: None)
+        for number in range(10):
+            assert requests.take(request("ping", number, {}))
+        while len(turns) < 10:
+            turn += 1
+            await anyio.lowlevel.checkpoint()
+    assert len(set(turns)) == 10
+
+
+async def test_a_request_that_is_too_large_to_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_server_requests, "MAX_REQUEST_SIZE", 1024)
+    held = Held()
+    async with peer(sampling=held) as server:
+        message = {"role": "user", "content": {"type": "text", "text": "x" * 2000}}
+        assert server.ask(SAMPLING, params={"messages": [message], "maxTokens": 5})
+        assert (await server.error())[0] == types.INVALID_REQUEST
+        assert server.ask("ping", "x" * 1000, {})  # answers would be as long as their ids
+        assert server.ask("ping", 2, {})
+        assert (await server.answer())["id"] == 2
+        assert held.begun == 0
 
 
 async def test_an_id_that_is_in_use_is_refused() -> None:
@@ -332,7 +383,7 @@ async def test_an_answer_for_which_the_connection_is_gone_is_dropped() -> None:
     with write_stream, anyio.fail_after(BOUND):
         async with anyio.create_task_group() as tasks:  # waits for the handling, and raises what it raises
             requests = ServerRequests(
-                {SAMPLING: held}, start_soon=tasks.start_soon, send=write_stream.send, session=lambda: None
+                SERVER, {SAMPLING: held}, start_soon=tasks.start_soon, send=write_stream.send, session=lambda: None
             )
             assert requests.take(request(SAMPLING))
             await held.begins.wait()
@@ -348,15 +399,16 @@ async def test_the_end_of_the_connection_cancels_what_is_in_progress() -> None:
     assert held.cancelled == 1
 
 
-async def test_a_request_that_cannot_be_started_is_left_to_the_session() -> None:
+async def test_a_request_for_which_the_connection_is_ending_is_nobodys() -> None:
     async def send(item: Any) -> None:
         raise AssertionError("nothing was started")
 
-    requests = ServerRequests({SAMPLING: Held()}, start_soon=lambda *_: False, send=send, session=lambda: None)
-    assert not requests.take(request(SAMPLING))
-    assert not requests.take(request(SAMPLING))  # it is not in progress either
+    requests = ServerRequests(SERVER, {SAMPLING: Held()}, start_soon=lambda *_: False, send=send, session=lambda: None)
+    assert requests.take(request(SAMPLING))
+    assert requests.take(request(ROOTS))
+    assert repr(requests).endswith("in progress: 0>")
 
 
 async def test_a_handler_for_an_unknown_method_is_an_error_at_once() -> None:
     with pytest.raises(ValueError, match="tools/call"):
-        ServerRequests({"tools/call": Held()}, start_soon=print, send=Held(), session=lambda: None)
+        ServerRequests(SERVER, {"tools/call": Held()}, start_soon=print, send=Held(), session=lambda: None)
