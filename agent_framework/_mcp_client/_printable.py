@@ -43,9 +43,16 @@ def printable(text: object, limit: int = TEXT_LIMIT) -> str:
     whole = str(text)
     shown = whole[:limit]
     if not shown.isprintable():
-        shown = _CONTROL_SEQUENCE.sub("", shown)
-        shown = " ".join("".join(character if character.isprintable() else " " for character in shown).split())
+        shown = " ".join(printable_line(shown).split())
     return shown if len(whole) <= limit else f"{shown}…"
+
+
+def printable_line(line: str) -> str:
+    """A line of output as it may be passed on: with its tabs and all its spaces, and without what a terminal obeys."""
+    if line.isprintable():
+        return line
+    plain = _CONTROL_SEQUENCE.sub("", line)
+    return "".join(character if character.isprintable() or character == "\t" else " " for character in plain)
 
 
 def printable_json(value: Any, limit: int = TEXT_LIMIT) -> str:

@@ -9,11 +9,11 @@ Each wait is bounded, and whoever is cancelled in the middle goes straight to SI
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 from collections import deque
 from typing import Any
 
@@ -24,6 +24,7 @@ from ._causes import ServerExited
 from ._pipes import PipeReader, PipeWriter, call_on_exit
 from ._printable import printable
 from ._secrets import secret_lines, without
+from ._stderr import StderrCopy, split_lines
 
 STDIN_CLOSE_GRACE = 2.0
 """How long a server may take to exit after its input has ended, in seconds: enough to flush files, short for a user."""
@@ -45,6 +46,9 @@ STDERR_LINES = 10
 STDERR_LINE_LENGTH = 500
 """How many characters of each."""
 
+STDERR_LENGTH = 1500
+"""How many characters of all of them: the last ones, and few enough that an error message has room for them."""
+
 _HELD_LIMIT = 128 * 1024
 """How much output is held that nobody has received yet, in bytes, before the pipe is left to fill up."""
 
@@ -54,10 +58,11 @@ class ServerProcess:
 
     Args:
         process: The child, with pipes to and from it.
+        name: The command, as it is called where text of it is left out.
         secrets: What is not shown of what it writes to standard error.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], secrets: tuple[str, ...]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], name: str, secrets: tuple[str, ...]) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -69,7 +74,9 @@ class ServerProcess:
         self._discards = self._output_ended = False
         self._output_news = asyncio.Event()
         self._stderr_lines: deque[str] = deque(maxlen=STDERR_LINES)
-        self._stderr_rest = ""
+        self._stderr_rest = ""  # a line whose end has not come
+        self._stderr_decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._stderr_copy = StderrCopy(name)
         self._stderr_ended = asyncio.Event()
         self._exited = asyncio.Event()
         self._closed_first = "output"
@@ -101,7 +108,7 @@ class ServerProcess:
             start_new_session=True,
         )
         try:
-            return cls(process, secret_lines(given.values()))
+            return cls(process, str(parameters.command), secret_lines(given.values()))
         except BaseException:  # whatever it is, nobody would have the process to stop it
             process.kill()
             raise
@@ -169,12 +176,10 @@ class ServerProcess:
 
     def _take_stderr(self, data: bytes) -> None:
         """Copy a piece of its standard error to ours, and keep the last lines."""
-        text = data.decode("utf-8", "replace")
-        _write_stderr(text)
-        *lines, rest = (self._stderr_rest + text).splitlines(keepends=True) or [""]
-        if rest.endswith("\n"):
-            lines, rest = [*lines, rest], ""
-        self._stderr_lines.extend(lines)
+        text = self._stderr_decoder.decode(data)
+        self._stderr_copy.take(text)
+        lines, rest = split_lines(self._stderr_rest + text)
+        self._stderr_lines.extend(lines[-STDERR_LINES:])
         self._stderr_rest = without(rest, self.secrets)[-STDERR_LINE_LENGTH:]
 
     async def why_it_ended(self, closed: str | None = None) -> ServerExited:
@@ -186,10 +191,11 @@ class ServerProcess:
 
     def _last_words(self) -> str:
         lines = [
-            printable(without(line, self.secrets)).strip()[:STDERR_LINE_LENGTH]
+            printable(without(line.strip(), self.secrets), STDERR_LINE_LENGTH)
             for line in (*self._stderr_lines, self._stderr_rest)
         ]
-        return " | ".join(line for line in lines if line)
+        said = " | ".join(line for line in lines if line)
+        return said if len(said) <= STDERR_LENGTH else f"…{said[-STDERR_LENGTH:]}"
 
     async def stop(self) -> None:
         """End the process and everything it started, whatever state it is in. Bounded, and safe to cancel."""
@@ -225,16 +231,10 @@ class ServerProcess:
         self._input.abort()
         self._output.close()
         self._errors.close()
+        self._stderr_copy.close()
 
     def _signal_group(self, number: int) -> None:
         # The group outlives its leader for as long as it has members, so this reaches what the server left behind.
         # macOS answers EPERM for a group of zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-
-
-def _write_stderr(text: str) -> None:
-    """Pass a server's standard error on. In notebooks and text interfaces ours may be anything, or closed."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
