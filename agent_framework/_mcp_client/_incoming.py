@@ -22,9 +22,9 @@ from ._server_requests import ServerRequests
 
 logger = logging.getLogger("agent_framework._mcp")
 
-MAX_LOG_MESSAGES = 500
+MAX_LOG_MESSAGES = 200
 """How many log messages of one server are passed on within ``LOG_WINDOW``: what a program logs when it logs much. Each
-costs about a tenth of a millisecond, and what it costs to show them is up to the program's handlers."""
+costs a fraction of a millisecond here, and what the program's handlers take."""
 
 LOG_WINDOW = 1.0
 """The time for which log messages are counted together, in seconds."""

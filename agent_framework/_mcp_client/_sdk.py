@@ -24,6 +24,8 @@ from mcp.shared.message import SessionMessage
 from pydantic import BaseModel, Field, ValidationError
 
 from . import _mends
+from ._causes import NotMCP
+from ._json_text import MAX_VALUES, holds_too_much, id_of_answer
 from ._printable import NAME_LIMIT, printable
 from ._secrets import without
 
@@ -229,6 +231,9 @@ def read(text: str | bytes, secrets: Sequence[str]) -> SessionMessage | Exceptio
         text: One message as JSON.
         secrets: What an error among them must not quote.
     """
+    if holds_too_much(text):
+        why = f"it holds more than {MAX_VALUES} JSON values"
+        return _answer_instead(id_of_answer(text), why) or NotMCP(f"a message of the server cannot be read: {why}")
     try:
         item = decode(text)
     except ValueError as error:  # pydantic's ValidationError is one; servers print banners, so this is not the end
@@ -256,12 +261,22 @@ def unreadable_answer(text: str | bytes) -> SessionMessage | None:
     """What ends the wait for an answer that ``decode`` refuses; None if it is no answer, or nobody's."""
     try:
         message = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
+        return _answer_instead(id_of_answer(text), "it is not valid JSON")
+    except RecursionError:
+        return _answer_instead(id_of_answer(text), "it is nested too deeply")
+    if not isinstance(message, dict) or "method" in message:
         return None
-    if not isinstance(message, dict) or "method" in message or not isinstance(message.get("id"), (int, str)):
+    return _answer_instead(message.get("id"), "")
+
+
+def _answer_instead(key: Any, why: str) -> SessionMessage | None:
+    """An error in the place of an answer; None where no id tells whose it is."""
+    if not isinstance(key, (int, str)):
         return None
-    why = UnreadableAnswer(code=types.INTERNAL_ERROR, message="the answer is not a JSON-RPC response")
-    return SessionMessage(types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=message["id"], error=why)))
+    sentence = "the answer is not a JSON-RPC response" + (f": {why}" if why else "")
+    error = UnreadableAnswer(code=types.INTERNAL_ERROR, message=sentence)
+    return SessionMessage(types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=key, error=error)))
 
 
 def encode(item: SessionMessage) -> str:

@@ -170,8 +170,8 @@ class ServerRequests:
     async def _send_waiting(self) -> None:
         while self._waiting:
             await self._reply(self._waiting[0])
-            self._waiting.popleft()
             await anyio.lowlevel.checkpoint()  # a transport with room does not wait, and the server asks on
+            self._waiting.popleft()  # only now, and without an await behind it: whoever finds none starts another task
 
     async def _handle(self, request: types.JSONRPCRequest, scope: anyio.CancelScope) -> None:
         try:

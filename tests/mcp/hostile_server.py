@@ -16,7 +16,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from itertools import count
 from typing import Any
@@ -54,7 +54,7 @@ FLOODS: dict[str, Callable[[int], Any]] = {
     "garbage": lambda n: f"{HOSTILE.splitlines()[0]} {n}",
 }
 PROGRESS: list[Any] = [None]
-"""The progress tokens of the calls so far."""
+"""The progress tokens of the calls of `hang` so far."""
 
 
 def tool(name: str, **fields: Any) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def tool(name: str, **fields: Any) -> dict[str, Any]:
 
 
 TOOLS = [
-    *(tool(name) for name in ("echo", "flood", "error", "fail", "complain", "log", "raw", "silence", "hang")),
+    *(tool(name) for name in ("echo", "flood", "late", "deafen", "error", "fail", "complain", "log", "raw", "hang")),
     tool("bad" + HOSTILE, inputSchema={"type": "array"}),
     tool(HOSTILE),
     tool("l" * 100_000),
@@ -75,12 +75,16 @@ class Session:
     Args:
         send: Writes one message, or what is none, as a line, a frame or an event.
         push: The same, for what belongs to no request.
+        deafen: Stops reading what the client sends.
     """
 
-    def __init__(self, send: Send, push: Send | None = None) -> None:
+    def __init__(self, send: Send, push: Send | None = None, deafen: Callable[[], None] | None = None) -> None:
         self._send = send
         self._push = push or send
-        self._floods: set[asyncio.Task[None]] = set()
+        self._deafen = deafen or self._stop_taking
+        self._hears = asyncio.Event()
+        self._hears.set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, message: dict[str, Any]) -> None:
         if "method" not in message or "id" not in message:
@@ -88,6 +92,10 @@ class Session:
         params = message.get("params") or {}
         for answer in self._answers(message["id"], message["method"], params):
             await self._send(answer if isinstance(answer, str) else json.dumps(answer))
+        await self._hears.wait()
+
+    def _stop_taking(self) -> None:
+        self._hears.clear()
 
     def _answers(self, id: Any, method: str, params: dict[str, Any]) -> Iterator[Any]:
         if method == "initialize" and "evil-handshake" in sys.argv:
@@ -104,12 +112,13 @@ class Session:
         elif method == "tools/list":
             yield result(id, tools=TOOLS)
         elif method == "tools/call":
-            PROGRESS.append(params.get("_meta", {}).get("progressToken"))
+            if params["name"] == "hang":
+                PROGRESS.append(params.get("_meta", {}).get("progressToken"))
             yield from self._call(id, params["name"], params.get("arguments") or {})
         else:
             yield result(id)
 
-    def _call(self, id: Any, name: str, arguments: dict[str, Any]) -> Iterator[Any]:
+    def _call(self, id: Any, name: str, arguments: dict[str, Any]) -> Iterator[Any]:  # noqa: C901  # a list of habits
         if name == "error":
             yield {"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": LONG, "data": HOSTILE}}
         elif name == "fail":
@@ -122,18 +131,30 @@ class Session:
             yield said(id, "logged")
         elif name == "raw":
             for line in arguments["lines"]:
-                yield line.replace('"ID"', json.dumps(id)).replace("[DEEP]", "[" * DEPTH + "]" * DEPTH)
+                yield line.replace(": ID", f": {json.dumps(id)}").replace("[DEEP]", "[" * DEPTH + "]" * DEPTH)
         elif name == "flood":
             for kind in arguments["kinds"]:
                 self._begin(kind)
             yield said(id, "have fun")
+        elif name == "late":
+            self._start(self._answer_late(said(id, "late")))
+        elif name == "deafen":
+            self._deafen()
+            yield said(id, "what?")
         elif name != "hang":
             yield said(id, json.dumps(arguments, sort_keys=True))
 
     def _begin(self, kind: str) -> None:
-        flood = asyncio.ensure_future(self._flood(FLOODS[kind]))
-        self._floods.add(flood)
-        flood.add_done_callback(self._floods.discard)
+        self._start(self._flood(FLOODS[kind]))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer_late(self, answer: dict[str, Any]) -> None:
+        await asyncio.sleep(1)
+        await self._send(json.dumps(answer))
 
     async def _flood(self, make: Callable[[int], Any]) -> None:
         with contextlib.suppress(ConnectionError):  # the client has gone
@@ -144,8 +165,8 @@ class Session:
                     await asyncio.sleep(0)
 
     def end(self) -> None:
-        for flood in self._floods:
-            flood.cancel()
+        for task in self._tasks:
+            task.cancel()
 
 
 def result(id: Any, **fields: Any) -> dict[str, Any]:
@@ -161,14 +182,15 @@ def said(id: Any, text: str, **fields: Any) -> dict[str, Any]:
 
 async def stdio() -> None:
     reader = asyncio.StreamReader(limit=2**26)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
 
     async def send(text: str) -> None:
         data = text.encode() + b"\n"
         while data:
             data = data[os.write(1, data) :]
 
-    session = Session(send)
+    session = Session(send, deafen=transport.pause_reading)
     async for line in reader:
         await session.take(json.loads(line))
     session.end()
@@ -218,8 +240,12 @@ async def http() -> None:
         if exchange.method == "DELETE" or "id" not in (exchange.message or {}) or exchange.name == "response":
             await exchange.answer(202)
             return None
-        await exchange.start_events()
-        await Session(partial(event, exchange), push).take(exchange.message or {})
+        # Only a client with a session listens.
+        await exchange.start_events(**({"mcp_session_id": "s"} if exchange.name == "initialize" else {}))
+        message = exchange.message or {}
+        await Session(partial(event, exchange), push).take(message)
+        if message.get("params", {}).get("name") == "hang":
+            await asyncio.Event().wait()
         return CLOSE
 
     with HttpServer(behave) as server:

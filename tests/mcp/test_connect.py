@@ -7,13 +7,16 @@ import asyncio
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fault_servers import BOUND, HttpServer, McpScript, never, unused_port
+from mcp import types
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import MCPConnectionError, MCPProtocolError
+from agent_framework._mcp_client import _listing
 from agent_framework.exceptions import ToolException, ToolExecutionException
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
@@ -129,6 +132,71 @@ async def test_a_cursor_that_comes_twice_ends_the_listing_with_an_error() -> Non
             await within(tool.connect())
         assert not tool.is_connected
         assert server.names[-1] == "DELETE"
+
+
+class Endless(McpScript):
+    """Lists tools without an end once it is told to: each page has its own cursor, and some of them bad entries."""
+
+    size = 0
+    bad = 0
+
+    async def list_tools(self, params: dict[str, Any]) -> dict[str, Any]:
+        if not self.size:
+            return await super().list_tools(params)
+        page = int(params.get("cursor", "0"))
+        fields = {"description": "x" * self.size, "inputSchema": {"type": "object"}}
+        good = [{"name": f"tool-{page}-{number}", **fields} for number in range(3)]
+        return {"tools": [*good, *[{"name": "bad"}] * self.bad], "nextCursor": str(page + 1)}
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+@pytest.mark.parametrize(
+    ("constant", "limit", "size", "says", "pages"),
+    [
+        ("MAX_ENTRIES", 12, 1, "the server lists more than 12 tools", 5),
+        ("MAX_LISTING_SIZE", 1024**2, 100 * 1024, "the listing has more than 1 MiB", 4),
+        ("MAX_PAGES", 7, 1, r"the listing does not end \(more than 7 pages\)", 8),
+    ],
+)
+async def test_a_listing_without_an_end_is_ended_by_a_bound_that_the_error_names_and_the_old_one_is_kept(
+    constant: str, limit: int, size: int, says: str, pages: int, bad: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_listing, constant, limit)
+    script = Endless()
+    with HttpServer(script) as server:
+        async with http_tool(server) as tool:
+            script.size, script.bad = size, bad
+            before = server.names.count("tools/list")
+            with pytest.raises(MCPProtocolError, match=f"Listing tools failed on MCP server .*: {says}"):
+                await within(tool.load_tools())
+            # A page with bad entries is asked for twice.
+            assert server.names.count("tools/list") - before <= pages * (1 + bad)
+            assert [function.name for function in tool.functions] == ["echo"]
+            assert text(await within(tool.call_tool("echo"))) == "{}"
+        with pytest.raises(MCPProtocolError, match=says):
+            await within(http_tool(server).connect())
+
+
+def test_the_bounds_of_a_listing_are_beyond_what_anybody_lists() -> None:
+    assert (_listing.MAX_ENTRIES, _listing.MAX_LISTING_SIZE) == (10_000, 64 * 1024**2)
+
+
+async def test_pages_that_come_without_a_wait_leave_the_event_loop_to_others() -> None:
+    turns: list[int] = []
+    turn = 0
+
+    async def request(*_: Any, **__: Any) -> Any:
+        turns.append(turn)
+        page = {"tools": [], **({"nextCursor": str(len(turns))} if len(turns) < 10 else {})}
+        return types.ListToolsResult.model_validate(page)
+
+    link: Any = SimpleNamespace(server="s", request=request)
+    listing = asyncio.ensure_future(_listing.list_all(link, "tools", timeout=1, setting="request_timeout"))
+    while not listing.done():
+        turn += 1
+        await asyncio.sleep(0)
+    assert await listing == []
+    assert len(set(turns)) == 10
 
 
 async def test_a_listing_that_fails_while_connecting_leaves_nothing_behind() -> None:

@@ -17,7 +17,7 @@ from test_websocket import WebsocketServer
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool, MCPWebsocketTool
 from agent_framework._mcp import MCPConnectionError, MCPError, MCPProtocolError, MCPServerError, MCPTool, MCPToolError
-from agent_framework._mcp_client import _transports
+from agent_framework._mcp_client import _stdio
 from agent_framework._mcp_client.transports import events, streamable_http
 from agent_framework.exceptions import ToolException
 
@@ -292,7 +292,7 @@ def child(**options: Any) -> MCPStdioTool:
 
 
 async def test_a_line_of_a_child_that_never_ends_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_transports, "MESSAGE_LIMIT", 4 * MEGABYTE)
+    monkeypatch.setattr(_stdio, "MESSAGE_LIMIT", 4 * MEGABYTE)
     async with child() as tool:
         error = await fails_at_once(tool.call_tool("endless"))
         assert type(error) is MCPProtocolError

@@ -348,10 +348,12 @@ async def test_answers_that_a_transport_takes_at_once_leave_the_event_loop_to_ot
         requests = ServerRequests(SERVER, {}, start_soon=tasks.start_soon, send=send, session=lambda: None)
         for number in range(10):
             assert requests.take(request("ping", number, {}))
-        while len(turns) < 10:
+        while len(turns) < 100:
             turn += 1
+            if turn % 2:
+                assert requests.take(request("ping", 1000 + turn, {}))  # also just when the last one has been answered
             await anyio.lowlevel.checkpoint()
-    assert len(set(turns)) == 10
+    assert len(set(turns)) == len(turns)
 
 
 async def test_a_request_that_is_too_large_to_be_kept_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
