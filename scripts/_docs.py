@@ -101,6 +101,28 @@ def deadlines() -> str:
     return table(("constant", "seconds", "module", "what for"), rows)
 
 
+def limits() -> str:
+    """Every constant of the MCP layer whose docstring says that it is an amount: in bytes, in characters, or how many."""
+    rows = [
+        (f"`{constant}`", amount, f"`{name.removeprefix('_mcp_client.')}`", prose(text))
+        for name in LAYER
+        for constant, value, text in constants(name)
+        if (amount := _amount(value, prose(text)))
+    ]
+    return table(("constant", "limit", "module", "what for"), rows)
+
+
+def _amount(value: Any, text: str) -> str:
+    """A number with its unit; empty for what is no amount."""
+    if not isinstance(value, int) or not text.startswith("How ") or "seconds" in text:
+        return ""
+    if " in bytes" in text:
+        units = ((1024**2, "MiB"), (1024, "KiB"))
+        return next((f"{value // size} {unit}" for size, unit in units if value % size == 0), f"{value} bytes")
+    unit = "characters" if " in characters" in text else ""
+    return f"{value:,} {unit}".rstrip()
+
+
 def _number(value: Any) -> str:
     """A number, or a pair that is a range; empty for anything else, such as the bounds of a histogram."""
     if isinstance(value, tuple) and len(value) == 2:
@@ -313,6 +335,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "transitions": transitions,
         "deadlines": deadlines,
     },
+    "docs/trust.md": {"limits": limits},
     "docs/errors.md": {
         "tree": tree,
         **{kind.__name__: lambda kind=kind: described(kind) for kind in PUBLIC},

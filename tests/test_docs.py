@@ -32,7 +32,8 @@ EXAMPLE = re.compile(r"^[A-Z]\w+: .+$", re.MULTILINE)
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 IS_TIME = re.compile(r"TIMEOUT|GRACE|WAIT|PAUSE|PATIENCE|INTERVAL|DELAY|SECONDS")
-NO_TIME = {"REQUEST_TIMEOUT", "MAX_REFUSALS_WAITING"}  # a status code, and a number of refusals
+IS_LIMIT = re.compile(r"^MAX_|^[A-Z].*(_LIMIT|_SIZE|_LENGTH|_LINES)$")
+NO_TIME = {"REQUEST_TIMEOUT", "MAX_ANSWERS_WAITING", "MAX_REPORTS_WAITING"}  # a status code, and numbers of things
 # Code in the text that is no name of ours.
 WORDS = {"Any", "asyncio.timeout", "begin", "docs", "end", "file", "httpx", "isError", "mcp", "websockets"}
 WORDS |= {"_meta", "_timeout"}  # keywords that call_tool takes out of **kwargs
@@ -69,6 +70,12 @@ def test_every_deadline_has_its_unit_and_reason_in_the_table() -> None:
     listed = docs.deadlines()
     names = [name for module in docs.LAYER for name, *_ in docs.constants(module) if IS_TIME.search(name)]
     assert [name for name in names if name not in NO_TIME and f"`{name}`" not in listed] == []
+
+
+def test_every_limit_has_its_unit_and_reason_in_the_table() -> None:
+    listed = docs.limits()
+    names = [name for module in docs.LAYER for name, *_ in docs.constants(module) if IS_LIMIT.search(name)]
+    assert [name for name in names if f"`{name}`" not in listed] == []
 
 
 @pytest.mark.parametrize("name", docs.PARTS)
