@@ -102,7 +102,7 @@ def deadlines() -> str:
 
 
 def limits() -> str:
-    """Every constant of the MCP layer whose docstring says that it is an amount: in bytes, in characters, or how many."""
+    """Every constant of the MCP layer that bounds an amount, by its docstring: in bytes, in characters, or how many."""
     rows = [
         (f"`{constant}`", amount, f"`{name.removeprefix('_mcp_client.')}`", prose(text))
         for name in LAYER

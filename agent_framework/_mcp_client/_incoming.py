@@ -51,17 +51,20 @@ class Incoming:
         Returns:
             Whether the session is not to see it.
         """
+        if _sdk.is_answer(item):
+            _sdk.make_error_printable(item)
+            return not _sdk.can_be_awaited(item)
         if self._requests.take(item):
             return True
         method = _sdk.notification_method(item)
-        if method is None:
-            _sdk.make_error_printable(item)
-            return _sdk.is_answer(item) and not _sdk.can_be_awaited(item)
-        if not _sdk.is_valid_notification(item):
+        return method is not None and not self._admit(method, item)
+
+    def _admit(self, method: str, notification: Any) -> bool:
+        if not _sdk.is_valid_notification(notification):
             shown = printable(method, NAME_LIMIT)
             logger.debug("MCP server %s sent a notification that is not valid MCP: %s", self._server, shown)
-            return True
-        return method == "notifications/message" and not self._admit_log_message()
+            return False
+        return method != "notifications/message" or self._admit_log_message()
 
     def _admit_log_message(self) -> bool:
         now = anyio.current_time()
