@@ -17,7 +17,6 @@ Importing this module imports neither ``mcp`` nor ``anyio``; opening the first c
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import sys
 import time

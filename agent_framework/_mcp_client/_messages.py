@@ -15,10 +15,9 @@ from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
 from ._causes import HTTPRefusal
-from ._secrets import printable
+from ._printable import printable
 
 _IS_WRAPPED = hasattr(types.JSONRPCMessage, "model_validate")
-_FAILURE_TEXT_LIMIT = 500  # characters
 
 
 def bare(item: SessionMessage) -> Any:
@@ -66,7 +65,7 @@ def failure(id: int | str, error: Exception) -> SessionMessage:
     text = str(said.get("message") or str(error) or type(error).__name__)
     details = types.ErrorData(
         code=said.get("code", types.INTERNAL_ERROR),
-        message=printable(text[:_FAILURE_TEXT_LIMIT]),
+        message=printable(text),
         data=said.get("data"),
     )
     return _wrapped(types.JSONRPCError(jsonrpc="2.0", id=id, error=details))

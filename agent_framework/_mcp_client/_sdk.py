@@ -23,7 +23,7 @@ from mcp.shared.exceptions import McpError
 from mcp.shared.message import SessionMessage
 from pydantic import BaseModel, Field, ValidationError
 
-from . import _mends
+from . import _mends, _messages
 from ._causes import NotMCP
 from ._json_text import MAX_VALUES, holds_too_much, id_of_answer
 from ._printable import NAME_LIMIT, printable
@@ -167,7 +167,7 @@ def request_id(item: Any) -> types.RequestId | None:
 
 def _root(item: Any) -> Any:
     """The JSON-RPC message in what a transport's stream brings; None for an exception."""
-    return getattr(getattr(item, "message", None), "root", None)
+    return _messages.bare(item) if isinstance(item, SessionMessage) else None
 
 
 _NOTIFICATIONS: dict[str, type[BaseModel]] = {
@@ -232,7 +232,7 @@ def read(text: str | bytes, secrets: Sequence[str]) -> SessionMessage | Exceptio
         secrets: What an error among them must not quote.
     """
     if holds_too_much(text):
-        why = f"it holds more than {MAX_VALUES} JSON values"
+        why = f"it holds more than {MAX_VALUES:,} values"
         return _answer_instead(id_of_answer(text), why) or NotMCP(f"a message of the server cannot be read: {why}")
     try:
         item = decode(text)

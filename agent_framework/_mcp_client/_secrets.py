@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ._printable import printable as printable  # noqa: PLC0414  # _transports takes it from here
-
 SHORTEST_WORD = 8
 """How many characters the part of a header needs to be taken for a secret: shorter ones stand in any text."""
 

@@ -19,7 +19,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from . import _sdk
 from ._causes import MESSAGE_LIMIT, ServerClosed
-from ._secrets import printable, secret_words
+from ._printable import printable
+from ._secrets import secret_words
 from ._streams import TransportEnded
 
 CLOSE_FRAME_TIMEOUT = 2.0

@@ -32,8 +32,8 @@ from agent_framework._mcp import (
 )
 from agent_framework._mcp_client import _incoming, _stdio, _transports
 from agent_framework._mcp_client._incoming import LOG_WINDOW
-from agent_framework._mcp_client._listing import RELOAD_PAUSE
 from agent_framework._mcp_client._json_text import MAX_VALUES
+from agent_framework._mcp_client._listing import RELOAD_PAUSE
 from agent_framework._mcp_client._printable import ERROR_LIMIT, NAME_LIMIT, TEXT_LIMIT, printable, printable_names
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def make_tool(request: pytest.FixtureRequest) -> Iterator[MakeTool]:
 
 @pytest.fixture(params=["stdio", "websocket"])
 def make_our_tool(request: pytest.FixtureRequest) -> Iterator[MakeTool]:
-    """For the transports whose messages this layer reads itself."""
+    """For the transports over which a message that is too long ends the connection; over HTTP it ends its exchange."""
     with server(request.param) as make:
         yield make
 
@@ -283,19 +283,19 @@ def too_many_values(**before: Any) -> str:
     )
 
 
-async def test_an_answer_of_too_many_values_is_one_error_of_its_call(make_our_tool: MakeTool) -> None:
+async def test_an_answer_of_too_many_values_is_one_error_of_its_call(make_tool: MakeTool) -> None:
     answer = too_many_values(id="ID", result={"content": [], "structuredContent": {"many": ["MANY"]}})
-    async with make_our_tool() as tool:
-        with pytest.raises(MCPProtocolError, match="more than 500000 JSON values"):
+    async with make_tool() as tool:
+        with pytest.raises(MCPProtocolError, match=r"more than 500,000 values|holds no JSON-RPC response"):
             await within(tool.call_tool("raw", lines=[answer]))
         assert text(await within(tool.call_tool("echo", n=1))) == '{"n": 1}'
         assert "generation=1" in repr(tool)
 
 
-async def test_a_notification_of_too_many_values_costs_nothing(make_our_tool: MakeTool, logged: Logged) -> None:
+async def test_a_notification_of_too_many_values_costs_nothing(make_tool: MakeTool, logged: Logged) -> None:
     line = too_many_values(method="notifications/message", params={"level": "error", "data": ["MANY"]})
     good = '{"jsonrpc": "2.0", "id": ID, "result": {"content": [{"type": "text", "text": "good"}]}}'
-    async with make_our_tool() as tool:
+    async with make_tool() as tool:
         assert text(await within(tool.call_tool("raw", lines=[line, good]))) == "good"
         assert logged(logging.ERROR) == []
 
@@ -353,10 +353,17 @@ async def wait_for_ever(*_: Any) -> None:
     await asyncio.Event().wait()
 
 
+class Model:
+    """A chat client that is never asked: no request is approved."""
+
+    async def get_response(self, messages: Any, **options: Any) -> Any:
+        raise AssertionError("not approved")
+
+
 def asked_for_all(**options: Any) -> dict[str, Any]:
     """Options with which a tool answers everything, and asks a person who never answers."""
     return {
-        "client": object(),
+        "client": Model(),
         "sampling_approval_callback": wait_for_ever,
         "elicitation_callback": wait_for_ever,
         "roots": ["/work"],
@@ -398,7 +405,7 @@ async def test_a_flood_takes_nothing_from_others_and_little_from_us(
     assert memory() - before < 32 * MEGABYTE
     assert pulse.longest < LONGEST_GAP
     assert_presentable(*(record.getMessage() for record in caplog.records))
-    assert "root" not in {record.name for record in caplog.records}
+    assert {record.name for record in caplog.records} <= {"agent_framework._mcp"}, "no library speaks for the server"
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

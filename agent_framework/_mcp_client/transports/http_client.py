@@ -26,7 +26,7 @@ import anyio
 import anyio.lowlevel
 
 from .._causes import NotMCP, UnreadableFile, too_long
-from .._secrets import printable
+from .._printable import printable
 from .._server import public_url
 from .connection_pool import ConnectionPool
 

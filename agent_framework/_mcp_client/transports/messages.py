@@ -9,12 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from .._causes import NotMCP
-
-MAX_VALUES = 2_000_000
-"""How many values the JSON of one message may hold, roughly: commas and brackets are counted. As Python objects they
-take some fifty times the memory of the text, and reading them holds the event loop."""
-
-_WORTH_COUNTING = 1024 * 1024  # bytes; a shorter text cannot hold too many
+from .._json_text import MAX_VALUES, holds_too_much
 
 
 def parse(text: bytes) -> list[dict[str, Any]]:
@@ -23,7 +18,7 @@ def parse(text: bytes) -> list[dict[str, Any]]:
     Raises:
         NotMCP: It is no JSON-RPC, or too much of it.
     """
-    if len(text) > _WORTH_COUNTING and sum(map(text.count, (b",", b"[", b"{"))) > MAX_VALUES:
+    if holds_too_much(text):
         raise NotMCP(f"the server sent a message of more than {MAX_VALUES:,} values")
     try:
         parsed = from_json(text, cache_strings="keys")
