@@ -116,7 +116,7 @@ def _amount(value: Any, text: str) -> str:
     """A number with its unit; empty for what is no amount."""
     if not isinstance(value, int) or not text.startswith("How ") or "seconds" in text:
         return ""
-    if " in bytes" in text:
+    if re.search(r" in (decoded )?bytes", text):
         units = ((1024**2, "MiB"), (1024, "KiB"))
         return next((f"{value // size} {unit}" for size, unit in units if value % size == 0), f"{value} bytes")
     unit = "characters" if " in characters" in text else ""
