@@ -7,7 +7,8 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from types import FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_origin
 
@@ -159,8 +160,17 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+_SHOWN = 20
+"""How many names or values of a list an error shows; a schema may be a third party's, of any length."""
+
+_TEXT_SHOWN = 200
+"""How long the text of one of them may be, in characters."""
+
+
 def check_arguments(arguments: Mapping[str, Any], schema: Mapping[str, Any], tool_name: str) -> None:
     """Compare arguments with the top level of a JSON schema. What is nested is the callee's business.
+
+    Patterns and references are left to the callee too, so that a schema can cost no more than its own length.
 
     Raises:
         TypeError: Something required is missing, something is not allowed, or a value does not fit its type or enum.
@@ -168,9 +178,9 @@ def check_arguments(arguments: Mapping[str, Any], schema: Mapping[str, Any], too
     properties: Mapping[str, Any] = schema.get("properties") or {}
     missing = [name for name in schema.get("required") or () if name not in arguments]
     if missing:
-        raise TypeError(f"Arguments of '{tool_name}' lack required: {', '.join(missing)}.")
+        raise TypeError(f"Arguments of '{tool_name}' lack required: {_enumerated(missing)}.")
     if schema.get("additionalProperties") is False and (unknown := [key for key in arguments if key not in properties]):
-        raise TypeError(f"Arguments of '{tool_name}' hold names it does not know: {', '.join(unknown)}.")
+        raise TypeError(f"Arguments of '{tool_name}' hold names it does not know: {_enumerated(unknown)}.")
     for name, value in arguments.items():
         if isinstance(wanted := properties.get(name), Mapping):
             _check_value(name, value, wanted, tool_name)
@@ -178,14 +188,25 @@ def check_arguments(arguments: Mapping[str, Any], schema: Mapping[str, Any], too
 
 def _check_value(name: str, value: Any, schema: Mapping[str, Any], tool_name: str) -> None:
     allowed = schema.get("enum")
-    if allowed is not None and value not in allowed:
-        raise TypeError(f"Argument '{name}' of '{tool_name}' must be one of {allowed}, not {value!r}.")
+    if isinstance(allowed, Collection) and not isinstance(allowed, (str, Mapping)) and value not in allowed:
+        one_of = _enumerated([repr(item) for item in islice(allowed, _SHOWN + 1)])
+        raise TypeError(f"Argument '{name}' of '{tool_name}' must be one of [{one_of}], not {_shortened(repr(value))}.")
     kinds = schema.get("type")
-    if kinds is None:
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if not isinstance(kinds, (list, tuple)) or not all(isinstance(kind, str) for kind in kinds):
         return
-    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     if not any(_is_of_type(value, kind) for kind in kinds):
-        raise TypeError(f"Argument '{name}' of '{tool_name}' must be {' or '.join(kinds)}, not {value!r}.")
+        wanted = _enumerated(kinds, " or ")
+        raise TypeError(f"Argument '{name}' of '{tool_name}' must be {wanted}, not {_shortened(repr(value))}.")
+
+
+def _enumerated(items: Sequence[str], joiner: str = ", ") -> str:
+    shown = joiner.join(map(_shortened, items[:_SHOWN]))
+    return shown if len(items) <= _SHOWN else f"{shown} ..."
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]}..."
 
 
 def _is_of_type(value: Any, kind: str) -> bool:

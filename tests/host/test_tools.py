@@ -163,6 +163,37 @@ async def test_arguments_are_checked_against_the_top_of_a_schema(arguments: dict
         await made.invoke(arguments=arguments)
 
 
+@pytest.mark.parametrize(
+    ("schema", "arguments"),
+    [
+        ({"required": [f"name-{number}" for number in range(5000)]}, {}),
+        ({"properties": {}, "additionalProperties": False}, {f"name-{number}": 1 for number in range(5000)}),
+        ({"properties": {"n": {"enum": ["x" * 5000] * 5000}}}, {"n": 1}),
+        ({"properties": {"n": {"enum": [1]}}}, {"n": "x" * 100_000}),
+        ({"properties": {"n": {"type": ["string"] * 5000}}}, {"n": 1}),
+    ],
+    ids=["required", "unknown", "options", "value", "types"],
+)
+async def test_an_error_about_arguments_is_short_however_long_the_schema(schema: Any, arguments: Any) -> None:
+    made = FunctionTool(name="f", func=lambda **_: "ran", input_model=schema)
+    with pytest.raises(TypeError) as caught:
+        await made.invoke(arguments=arguments)
+    assert len(str(caught.value)) < 5000
+
+
+LOOP: dict[str, Any] = {"pattern": "^(a+)+$", "allOf": [{"$ref": "#/properties/n"}] * 2, "anyOf": [{"$ref": "#"}]}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"enum": "abc"}, {"enum": 5}, {"type": 5}, {"type": [{}]}, {"type": {"string": 1}}, LOOP],
+    ids=["enum of text", "enum of a number", "type of a number", "type of objects", "type of names", "loop"],
+)
+async def test_what_a_schema_says_beyond_the_light_check_is_left_to_the_function(schema: Any) -> None:
+    made = FunctionTool(name="f", func=lambda **_: "ran", input_model={"properties": {"n": schema}})
+    assert texts(await made.invoke(arguments={"n": "a" * 40 + "!"})) == ["ran"]
+
+
 async def test_arguments_that_fit_the_schema_are_passed_on_as_they_are() -> None:
     made = FunctionTool(name="f", func=lambda **values: values, input_model=SCHEMA)
     given = {"count": 1, "share": 2, "colour": "red", "either": None, "list": [1, "a"]}
