@@ -205,7 +205,7 @@ class MCPTool:
         max_host_payload_size_bytes: How large a result may be, as JSON, for a host to carry it whole beside what the
             model reads; None for no limit. Hosts before agent-framework-core 1.18 carry none.
         tool_result_content: Which part of a result models read: ``both``, or of content and structured content the
-            ``..._first`` that is there, or the ``..._only``.
+            ``..._first`` that is there, or the ``..._only``. ``structured_first`` leaves out only text.
         ping_interval: How long the server may be silent while calls wait, in seconds. Then it is pinged, and if it is
             silent for as long again, the connection counts as lost and the calls end. None never pings: a server that
             works on one thing at a time cannot answer meanwhile.
@@ -255,7 +255,7 @@ class MCPTool:
         use_progressive_disclosure: bool = False,
         always_load: Collection[str] | None = None,
         max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
-        tool_result_content: MCPToolResultContentMode = "both",
+        tool_result_content: MCPToolResultContentMode = "structured_first",
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
@@ -828,9 +828,8 @@ class MCPTool:
         _results.keep(result)
         parsed = self._parsed(self.parse_tool_results or self._parse_tool_result_from_mcp, result, what)
         if result.isError:
-            from ._mcp_client._content import text_of
-
-            raise MCPToolError(text_of(parsed), server=str(self._server), phase="call", sent=True)
+            said = _results.failure(parsed, result, f"{what} on MCP server {self._server}")
+            raise MCPToolError(said, server=str(self._server), phase="call", sent=True)
         return parsed
 
     def _task_calls(self, tool_name: str) -> TaskCalls:
@@ -1233,7 +1232,7 @@ class MCPStdioTool(MCPTool):
         use_progressive_disclosure: bool = False,
         always_load: Collection[str] | None = None,
         max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
-        tool_result_content: MCPToolResultContentMode = "both",
+        tool_result_content: MCPToolResultContentMode = "structured_first",
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
@@ -1362,7 +1361,7 @@ class MCPStreamableHTTPTool(MCPTool):
         use_progressive_disclosure: bool = False,
         always_load: Collection[str] | None = None,
         max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
-        tool_result_content: MCPToolResultContentMode = "both",
+        tool_result_content: MCPToolResultContentMode = "structured_first",
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
@@ -1623,7 +1622,7 @@ class MCPWebsocketTool(MCPTool):
         use_progressive_disclosure: bool = False,
         always_load: Collection[str] | None = None,
         max_host_payload_size_bytes: int | None = HOST_PAYLOAD_SIZE,
-        tool_result_content: MCPToolResultContentMode = "both",
+        tool_result_content: MCPToolResultContentMode = "structured_first",
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,

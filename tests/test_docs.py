@@ -229,6 +229,10 @@ async def report_failure(params: dict[str, Any]) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": "no document has this name"}], "isError": True}
 
 
+async def fail_without_a_word(params: dict[str, Any]) -> dict[str, Any]:
+    return {"content": [{"type": "image", "data": "AAAA", "mimeType": "image/png"}], "isError": True}
+
+
 def headers_of_nobody(values: dict[str, Any]) -> dict[str, str]:
     return {"authorization": values["user"]}
 
@@ -274,6 +278,7 @@ SCENARIOS: dict[str, Scenario] = {
     "a call that takes too long": partial(call, handler=never, arguments={"_timeout": PATIENCE}),
     "a JSON-RPC error": partial(call, handler=refuse_call),
     "a failing tool": partial(call, handler=report_failure),
+    "a tool that fails without a text": partial(call, handler=fail_without_a_word),
     "a header_provider that fails": partial(call, header_provider=headers_of_nobody),
     "a parser that fails": partial(call, parse_tool_results=parse_badly),
     "tools that are not loaded": partial(call, load_tools=False),

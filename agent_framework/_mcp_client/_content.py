@@ -19,6 +19,7 @@ from pydantic import AnyUrl, ValidationError
 from .._types import Content, Message
 from ..exceptions import ContentError
 from . import _json_object
+from ._printable import printable
 
 _ANY_BYTES = "application/octet-stream"
 
@@ -35,26 +36,29 @@ _NO_URI = "af://binary"
 def from_tool_result(result: types.CallToolResult) -> list[Content]:
     """What a tool returned, in its order; structured content comes last, as JSON text.
 
+    Chat clients give a model the text of a result, so a result that has links and no text gets one that lists them.
+
     Returns:
         At least one item: a result without any content is the text ``null``. What JSON cannot hold is its ``str``.
     """
     contents = [_from_result_block(block, result) for block in result.content or []]
     structured = getattr(result, "structuredContent", None)
-    if isinstance(structured, dict):
+    if structured is not None:
         contents.append(Content.from_text(json.dumps(structured, default=str), raw_representation=result))
+    links = [block for block in result.content or [] if isinstance(block, types.ResourceLink)]
+    if links and not any(item.text for item in contents):
+        contents.append(Content.from_text("\n".join(map(_link_line, links)), raw_representation=result))
     return contents or [Content.from_text("null", raw_representation=result)]
+
+
+def _link_line(link: types.ResourceLink) -> str:
+    description = f" ({link.description})" if link.description else ""
+    return printable(f"{link.title or link.name}: {link.uri}{description}")
 
 
 def _from_result_block(block: Any, result: Any) -> Content:
     content = _from_block(block, result)
     return Content.from_text(str(block), raw_representation=result) if content is None else content
-
-
-def text_of(contents: list[Content] | str) -> str:
-    """The text in what a result was parsed to, one line for each item."""
-    if isinstance(contents, str):
-        return contents
-    return "\n".join(item.text for item in contents if item.text) or str([str(item) for item in contents])
 
 
 def from_prompt_result(result: types.GetPromptResult) -> str:

@@ -24,7 +24,11 @@ logger = logging.getLogger("agent_framework._mcp")
 
 ToolResultContent = Literal["both", "content_first", "content_only", "structured_first", "structured_only"]
 """Which part of a result the model reads where a server sends content and structured content: both, one if it is there
-and the other if not, or only the one."""
+and the other if not, or only the one.
+
+Servers send structured content as text too, for clients that know no other (MCP, "Structured Content"), so with
+``structured_first`` the text is left out where there is structured content. What is not text stays: it cannot be in
+there."""
 
 HOST_PAYLOAD_SIZE = 1024 * 1024
 """How large a result may be, in bytes of JSON, to be carried whole beside the model's part unless the user says
@@ -32,6 +36,9 @@ otherwise: every later turn of the conversation carries it too."""
 
 HOST_PAYLOAD_KEY = "_mcp_tool_result_host_payload"
 """Where front ends look for the whole result, in the additional properties of a function's result."""
+
+_KINDS_SHOWN = 5
+"""How many items of a failure without a text are named by their kinds."""
 
 META_KEY = "_meta"
 """Where a result's ``_meta`` stands in the additional properties of the content made from it."""
@@ -41,13 +48,33 @@ META_KEY = "_meta"
 
 
 def model_part(result: types.CallToolResult, mode: ToolResultContent) -> types.CallToolResult:
-    """A result with only what the model is to read. The result itself is not changed."""
+    """A result with only what the model is to read. The result itself is not changed.
+
+    Of a failure it is all that there is, but for an ``..._only``: what went wrong stands in the one or in the other.
+    """
+    if result.isError:
+        mode = mode if mode.endswith("_only") and _has(result, mode) else "both"
     has_structured = getattr(result, "structuredContent", None) is not None
     if mode == "content_only" or (mode == "content_first" and result.content):
         return result.model_copy(update={"structuredContent": None})
-    if mode == "structured_only" or (mode == "structured_first" and has_structured):
+    if mode == "structured_only":
         return result.model_copy(update={"content": []})
+    if mode == "structured_first" and has_structured:
+        return _structured_first(result)
     return result
+
+
+def _has(result: types.CallToolResult, mode: ToolResultContent) -> bool:
+    return bool(result.content) if mode == "content_only" else getattr(result, "structuredContent", None) is not None
+
+
+def _structured_first(result: types.CallToolResult) -> types.CallToolResult:
+    texts = [block.text for block in result.content if block.type == "text"]
+    if len(texts) == 1 and result.structuredContent == {"result": texts[0]}:
+        # A function's string, which a server puts into an object for the schema's sake. As JSON it would cost the model
+        # every line break.
+        return result.model_copy(update={"structuredContent": None})
+    return result.model_copy(update={"content": [block for block in result.content if block.type != "text"]})
 
 
 def with_meta(contents: list[Content], result: types.CallToolResult) -> list[Content]:
@@ -57,6 +84,32 @@ def with_meta(contents: list[Content], result: types.CallToolResult) -> list[Con
         for content in contents:
             content.additional_properties = {**(content.additional_properties or {}), META_KEY: dict(meta)}
     return contents
+
+
+def failure(parsed: str | list[Content], result: types.CallToolResult, who: str) -> str:
+    """What a result that is an error says.
+
+    Args:
+        parsed: What it was parsed to.
+        result: The result.
+        who: The tool and its server, for a sentence where the result has no text.
+
+    Returns:
+        Its text, a line for each item; without any, a sentence that tells what it has instead.
+    """
+    text = parsed if isinstance(parsed, str) else "\n".join(item.text for item in parsed if item.text)
+    if text and (text != "null" or result.content):
+        return text
+    return f"{who} reports a failure without a text.{_what_it_has(result)}"
+
+
+def _what_it_has(result: types.CallToolResult) -> str:
+    kinds: list[str] = [block.type for block in result.content]
+    if getattr(result, "structuredContent", None) is not None:
+        kinds.append("structured content")
+    more = len(kinds) - _KINDS_SHOWN
+    shown = ", ".join(kinds[:_KINDS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f" Its result holds: {shown}." if kinds else ""
 
 
 # The rest ...

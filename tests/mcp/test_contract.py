@@ -532,7 +532,10 @@ async def test_an_error_result_is_its_texts_line_by_line() -> None:
 
     with HttpServer(McpScript(handlers={"tools/call": fail})) as server:
         async with MCPStreamableHTTPTool("docs", server.url) as tool:
-            for texts, said, expected in ((["one", "two"], "one two", "one\ntwo"), ([], "Content", "Content")):
+            for texts, said, expected in (
+                (["one", "two"], "one two", "one\ntwo"),
+                ([], "failure without a text", "failure without a text"),
+            ):
                 with pytest.raises(MCPToolError) as caught:
                     await tool.call_tool("echo", texts=texts)
                 assert said in str(caught.value)

@@ -278,7 +278,7 @@ async def test_every_kind_of_content_comes_back_from_a_server() -> None:
     ]
 
     async def answer(params: dict[str, Any]) -> dict[str, Any]:
-        return {"content": blocks, "structuredContent": {"n": 1}, "_meta": {"not": "shown"}}
+        return {"content": blocks, "_meta": {"not": "shown"}}
 
     with HttpServer(ConversationServer(handlers={"tools/call": answer})) as server:
         async with MCPStreamableHTTPTool("docs", server.url) as tool:
@@ -290,7 +290,6 @@ async def test_every_kind_of_content_comes_back_from_a_server() -> None:
         ("uri", "https://h.test/a", None),
         ("text", "inside", None),
         ("data", f"data:application/octet-stream;base64,{data}", "application/octet-stream"),
-        ("text", '{"n": 1}', None),
     ]
 
 
