@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
-from datetime import timedelta
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, TypeVar, Union, cast
@@ -44,6 +44,7 @@ from ._mcp_client._exceptions import (
 from ._mcp_client._identity import InUse, SessionIdentity
 from ._mcp_client._optional import Absence, is_absence
 from ._mcp_client._outage import Outage
+from ._mcp_client._output_schemas import OutputSchemas
 from ._mcp_client._printable import NAME_LIMIT, printable, printable_json
 from ._mcp_client._progress import ProgressReports
 from ._mcp_client._results import HOST_PAYLOAD_KEY, HOST_PAYLOAD_SIZE, ToolResultContent
@@ -297,6 +298,7 @@ class MCPTool:
         self._extra_arguments = _arguments.by_tool(extra)
         self._functions: list[FunctionTool] = []
         self._listed: dict[str, dict[str, Any]] = {"tools": {}, "prompts": {}}
+        self._output_schemas = OutputSchemas(name)
         self._catalogue_version = 0
         self._stale: set[str] = set()
         self._reloading_on: Link | None = None
@@ -459,7 +461,7 @@ class MCPTool:
         # The connection answers these requests beside the session; the session needs them for the capabilities that it
         # tells the server.
         handlers = self._request_handlers
-        session = _sdk.make_session(
+        return _sdk.make_session(
             read_stream,
             write_stream,
             read_timeout=self.request_timeout,
@@ -470,8 +472,6 @@ class MCPTool:
             elicitation_callback=handlers.get("elicitation/create"),
             list_roots_callback=handlers.get("roots/list"),
         )
-        _sdk.remember_output_schemas(session, self._output_schemas)
-        return session
 
     @property
     def _request_handlers(self) -> dict[str, Callable[..., Awaitable[Any]]]:
@@ -611,10 +611,12 @@ class MCPTool:
         await self._send_log_level(link)
 
     async def _load_on(self, link: Link, kind: str) -> None:
-        from ._mcp_client import _listing, _sdk
+        from ._mcp_client import _listing
 
         timeout = self.request_timeout or MCP_DEFAULT_TIMEOUT
         entries = await _listing.list_all(link, kind, timeout=timeout, setting="request_timeout")
+        if kind == "tools":
+            await self._prepare_output_schemas(entries)
         make = self._tool_function if kind == "tools" else self._prompt_function
         made = [make(entry) for entry in entries]
         if self._function_load_callback is not None:
@@ -622,11 +624,14 @@ class MCPTool:
                 self._function_load_callback(function, getattr(entry, "annotations", None))
         self._swap(kind, self._keep_unchanged(kind, made, entries))
         self._listed[kind] = {entry.name: entry for entry in entries}
-        _sdk.remember_output_schemas(link.session, self._output_schemas)
 
-    @property
-    def _output_schemas(self) -> dict[str, dict[str, Any] | None]:
-        return {name: tool.outputSchema for name, tool in self._listed["tools"].items()}
+    async def _prepare_output_schemas(self, tools: list[types.Tool]) -> None:
+        from ._mcp_client import _loading
+
+        if any(tool.outputSchema is not None for tool in tools):
+            with suppress(ImportError):  # without the validator results are delivered unchecked, which is logged then
+                await _loading.load(_loading.VALIDATOR)
+        self._output_schemas = OutputSchemas(self._server)
 
     async def _send_log_level(self, link: Link) -> None:
         """Ask the server for the log messages that our logger would show (MCP, "Logging")."""
@@ -792,22 +797,28 @@ class MCPTool:
                 "Tools are not loaded for this server, please set load_tools=True in the constructor."
             )
         what = f"Tool '{tool_name}'"
-        timeout, setting, own_limit = self.request_timeout, "request_timeout", {}
+        timeout, setting, own_limit = self.request_timeout, "request_timeout", None
         if "_timeout" in given.options:
             timeout, setting = given.options["_timeout"], "_timeout"
             _require_seconds(setting, timeout)
             # The session was told request_timeout, and would end the wait by itself.
-            own_limit = {"read_timeout_seconds": timedelta(seconds=timeout) if timeout else timedelta.max}
+            own_limit = timeout or math.inf
         arguments = self._arguments_for(tool_name, given)
 
         def meta() -> dict[str, Any] | None:
             return self._meta_for(tool_name, given.options.get("_meta"))
 
         async def send(session: Any) -> types.CallToolResult:
+            from ._mcp_client import _sdk
+
             # In here the request's own span is the current one.
-            options = {**own_limit, **self._progress_for(tool_name)}
-            return cast(
-                "types.CallToolResult", await session.call_tool(tool_name, arguments=arguments, meta=meta(), **options)
+            return await _sdk.call_tool(
+                session,
+                tool_name,
+                arguments,
+                meta=meta(),
+                read_timeout=own_limit,
+                progress_callback=self._progress_for(tool_name),
             )
 
         with self._headers_for(given.arguments):
@@ -830,7 +841,9 @@ class MCPTool:
         if result.isError:
             said = _results.failure(parsed, result, f"{what} on MCP server {self._server}")
             raise MCPToolError(said, server=str(self._server), phase="call", sent=True)
-        return parsed
+        schema = getattr(self._listed["tools"].get(tool_name), "outputSchema", None)
+        note = await self._output_schemas.note(tool_name, schema, result.structuredContent)
+        return parsed if note is None else _results.with_note(parsed, note, result)
 
     def _task_calls(self, tool_name: str) -> TaskCalls:
         return TaskCalls(
@@ -875,11 +888,11 @@ class MCPTool:
         """Where a call's requests get headers of their own."""
         return nullcontext()
 
-    def _progress_for(self, tool_name: str) -> dict[str, Any]:
-        """What asks the server to report on a call, if anybody wants to know: a callback, or a recorded span."""
+    def _progress_for(self, tool_name: str) -> Callable[..., Awaitable[None]] | None:
+        """What the server's reports on a call go to, if there is any use for them: a callback, or a recorded span."""
         record = _tracing.progress_recorder()
         if self.progress_callback is None and record is None:
-            return {}
+            return None
         reports = None
         if self.progress_callback is not None:
             reports = ProgressReports(self._server, self.progress_callback, self._start_beside)
@@ -890,7 +903,7 @@ class MCPTool:
             if reports is not None:
                 reports.add(tool_name, progress, total, message)
 
-        return {"progress_callback": on_progress}
+        return on_progress
 
     def _start_beside(self, function: Callable[..., Any], *args: Any) -> bool:
         """Run something beside the calls of the current link, and say whether it will."""

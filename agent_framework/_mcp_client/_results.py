@@ -86,6 +86,15 @@ def with_meta(contents: list[Content], result: types.CallToolResult) -> list[Con
     return contents
 
 
+def with_note(parsed: str | list[Content], note: str, result: types.CallToolResult) -> str | list[Content]:
+    """A parsed result with a sentence of ours about it at its end."""
+    if isinstance(parsed, str):
+        return f"{parsed}\n{note}"
+    from .._types import Content
+
+    return [*parsed, *with_meta([Content.from_text(note, raw_representation=result)], result)]
+
+
 def failure(parsed: str | list[Content], result: types.CallToolResult, who: str) -> str:
     """What a result that is an error says.
 

@@ -10,7 +10,8 @@ the moment of use.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,6 +38,7 @@ __all__ = [
     "SessionMessage",
     "UnreadableAnswer",
     "UnsupportedProtocolVersion",
+    "call_tool",
     "can_be_awaited",
     "cancel_request",
     "decode",
@@ -54,7 +56,6 @@ __all__ = [
     "make_session",
     "notification_method",
     "read",
-    "remember_output_schemas",
     "request_id",
     "sampling_with_tools",
     "size_of",
@@ -92,10 +93,6 @@ def make_session(
         read_stream=read_stream, write_stream=write_stream, read_timeout_seconds=timeout, **callbacks
     )
     let_waiters_leave(session)
-    if _mends.is_on("validators"):
-        from ._mends import validators
-
-        validators.keep_validators(session)
     return session
 
 
@@ -338,15 +335,52 @@ def _entry(entry_type: Any, raw: Any) -> Any:
         )
 
 
-def remember_output_schemas(session: Any, schemas: Mapping[str, dict[str, Any] | None]) -> None:
-    """Tell a session what tools are known, with their output schemas.
+async def call_tool(
+    session: Any,
+    name: str,
+    arguments: dict[str, Any],
+    *,
+    meta: dict[str, Any] | None,
+    read_timeout: float | None = None,
+    progress_callback: Callable[..., Awaitable[None]] | None = None,
+) -> types.CallToolResult:
+    """Call a tool, and take its result as it is.
 
-    A session of SDK 1.x that receives the result of a tool it has not listed itself lists all tools before it returns
-    it.
+    ``ClientSession.call_tool`` would check the result against the tool's output schema, in pure Python and at any cost,
+    and would list all tools first if it has not seen this one. A session with a ``call_tool`` of its own, such as a
+    test's double, is asked by that.
+
+    Args:
+        session: The session to call through.
+        name: The server's own name of the tool.
+        arguments: What it gets.
+        meta: The request's ``_meta``, or None.
+        read_timeout: How long this answer may take, in seconds, instead of the session's own limit; infinite for ever,
+            None for that limit.
+        progress_callback: Called with progress, total and message when the server reports on the call.
     """
-    known = getattr(session, "_tool_output_schemas", None)
-    if isinstance(known, dict):
-        known.update(schemas)
+    options: dict[str, Any] = {}
+    if read_timeout is not None:
+        options["read_timeout_seconds"] = timedelta.max if math.isinf(read_timeout) else timedelta(seconds=read_timeout)
+    if progress_callback is not None:
+        options["progress_callback"] = progress_callback
+    if _has_own_call_tool(session):
+        result: types.CallToolResult = await session.call_tool(name, arguments=arguments, meta=meta, **options)
+        return result
+    if "read_timeout_seconds" in options:
+        options["request_read_timeout_seconds"] = options.pop("read_timeout_seconds")
+    params = types.CallToolRequestParams(
+        name=name, arguments=arguments, _meta=None if meta is None else types.RequestParams.Meta(**meta)
+    )
+    request = types.ClientRequest(types.CallToolRequest(params=params))
+    answer: types.CallToolResult = await session.send_request(request, types.CallToolResult, **options)
+    return answer
+
+
+def _has_own_call_tool(session: Any) -> bool:
+    """Whether calling a tool means something else to a session than to the SDK's."""
+    method = getattr(session.call_tool, "__func__", None)
+    return method is None or method is not getattr(client_session.ClientSession, "call_tool", None)
 
 
 async def cancel_request(session: Any, id: types.RequestId, reason: str) -> None:

@@ -17,7 +17,7 @@ import os
 SWITCH = "AGENT_FRAMEWORK_MCP_MENDS"
 """The environment variable that rules mends out."""
 
-NAMES = frozenset(["answers", "connections", "draining", "tls", "validators"])
+NAMES = frozenset(["answers", "connections", "draining", "tls"])
 """The mends there are; each is a module of this package."""
 
 logger = logging.getLogger("agent_framework._mcp")
