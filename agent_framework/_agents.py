@@ -18,7 +18,7 @@ from typing_extensions import Self, TypedDict, TypeVar
 
 from ._approvals import split_approval_messages
 from ._concurrency import closing_stream
-from ._function_tool import append_unique_tools, is_mcp_tool
+from ._function_tool import append_unique_tools, mcp_tools
 from ._function_tool import get_tool_name as _get_tool_name
 from ._middleware import AgentMiddlewareLayer, FunctionInvocationContext
 from ._open_tools import OpenTools
@@ -387,8 +387,8 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
         return self._run_streaming(request) if stream else self._run_once(request)
 
     async def _run_once(self, request: _RunRequest) -> AgentResponse[Any]:
-        async with AsyncExitStack() as own_stack:
-            run = await self._prepare_run(request, own_stack)
+        async with OpenTools() as own_tools:
+            run = await self._prepare_run(request, own_tools)
             response = await cast("Any", self.client).get_response(stream=False, **run.request)
             if not response:
                 raise AgentInvalidResponseException("The chat client returned no response.")
@@ -398,13 +398,12 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
         runs: list[tuple[_Run, str | None]] = []
 
         async def read() -> AsyncIterator[AgentResponseUpdate]:
-            async with AsyncExitStack() as own_stack:
-                run = await self._prepare_run(request, own_stack)
-                stream = cast("Any", self.client).get_response(stream=True, **run.request)
-                await own_stack.enter_async_context(closing_stream(stream))
-                async for update in stream:
-                    yield map_chat_to_agent_update(update, self._author_name)
-                runs.append((run, (await stream.get_final_response()).conversation_id))
+            async with OpenTools() as own_tools:
+                run = await self._prepare_run(request, own_tools)
+                async with closing_stream(cast("Any", self.client).get_response(stream=True, **run.request)) as stream:
+                    async for update in stream:
+                        yield map_chat_to_agent_update(update, self._author_name)
+                    runs.append((run, (await stream.get_final_response()).conversation_id))
 
         async def finalize(updates: Sequence[AgentResponseUpdate]) -> AgentResponse[Any]:
             run, conversation_id = runs[0]
@@ -445,8 +444,8 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
 
     # Before the model is asked...
 
-    async def _prepare_run(self, request: _RunRequest, own_stack: AsyncExitStack) -> _Run:
-        """Everything that a run needs; MCP tools that it opens for itself are closed by its own stack."""
+    async def _prepare_run(self, request: _RunRequest, own_tools: OpenTools) -> _Run:
+        """Everything that a run needs; MCP tools that it opens for itself are kept by `own_tools`."""
         session = request.session
         input_messages = split_approval_messages(normalize_messages(request.messages))
         run_options = dict(request.options or {})
@@ -467,7 +466,7 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
         )
         if provider_session is not None:
             await self._run_before_providers(context, provider_session)
-        tools = await self._open_run_tools([*run_tools, *context.tools], own_stack)
+        tools = await self._open_run_tools([*run_tools, *context.tools], own_tools)
         options["instructions"] = _join_instructions(options.get("instructions"), *context.instructions)
         if tools:
             options["tools"] = tools
@@ -510,7 +509,7 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
         assert session is not None  # there are providers
         return PerServiceCallHistoryPersistingMiddleware(agent=cast("Any", self), session=session, providers=histories)
 
-    async def _open_run_tools(self, run_tools: Sequence[Any], own_stack: AsyncExitStack) -> list[Any]:
+    async def _open_run_tools(self, run_tools: Sequence[Any], own_tools: OpenTools) -> list[Any]:
         """All tools of a run, MCP tools connected and replaced by their functions.
 
         Raises:
@@ -518,9 +517,7 @@ class RawAgent(BaseAgent, Generic[OptionsCoT]):
             ValueError: Two different tools have the same name.
         """
         # An agent in `async with` keeps what its runs open; otherwise the run itself closes it.
-        open_tools = self._open_tools
-        if open_tools is None:
-            open_tools = await own_stack.enter_async_context(OpenTools())
+        open_tools = own_tools if self._open_tools is None else self._open_tools
         tools: list[Any] = list(self.default_options.get("tools") or ())
         return await open_tools.append(tools, normalize_tools([*run_tools, *self.mcp_tools]))
 
@@ -687,7 +684,9 @@ def _tool_list(tools: Any) -> list[Any]:
 
 
 def _separate_mcp_tools(tools: Sequence[Any]) -> tuple[list[MCPTool], list[Any]]:
-    return [one for one in tools if is_mcp_tool(one)], [one for one in tools if not is_mcp_tool(one)]
+    servers = mcp_tools(tools)
+    known = {id(server) for server in servers}
+    return servers, [one for one in tools if id(one) not in known]
 
 
 def _join_instructions(*parts: Any) -> str | None:

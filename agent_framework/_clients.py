@@ -15,7 +15,7 @@ from typing_extensions import TypedDict, TypeVar
 from ._compaction import EXCLUDED_KEY
 from ._concurrency import Deferred
 from ._endpoint_errors import translate_request_error
-from ._function_tool import is_mcp_tool
+from ._function_tool import mcp_tools
 from ._serialization import SerializationMixin
 from ._tools import normalize_function_invocation_configuration
 from ._types import ChatResponse, ResponseStream, normalize_messages, validate_chat_options, validate_tools
@@ -331,7 +331,7 @@ class BaseChatClient(SerializationMixin, ABC, Generic[OptionsCoT]):
 
 
 def _has_mcp_tool(tools: Any) -> bool:
-    return any(is_mcp_tool(tool) for tool in (tools if isinstance(tools, Sequence) else [tools]))
+    return bool(mcp_tools(tools if isinstance(tools, Sequence) else [tools]))
 
 
 async def _await_response(

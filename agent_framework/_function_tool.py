@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, cast, overload
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from pydantic import BaseModel
 
+    from ._mcp import MCPTool
     from ._middleware import FunctionInvocationContext
 
 logger = logging.getLogger("agent_framework")
@@ -444,8 +446,12 @@ def normalize_tools(tools: ToolTypes | Callable[..., Any] | Sequence[Any] | None
     """One or many tools as a list: plain functions become FunctionTools, everything else stays as it is."""
     if tools is None:
         return []
-    given = tools if isinstance(tools, Sequence) and not isinstance(tools, (str, bytes)) else [tools]
+    given: Any = tools if _is_sequence(tools) else [tools]
     return [one if isinstance(one, (FunctionTool, Mapping)) else _normalize_tool(one) for one in given]
+
+
+def _is_sequence(tools: Any) -> bool:
+    return isinstance(tools, list) or (isinstance(tools, Sequence) and not isinstance(tools, (str, bytes)))
 
 
 def _normalize_tool(one: Any) -> Any:
@@ -454,9 +460,22 @@ def _normalize_tool(one: Any) -> Any:
 
 def is_mcp_tool(one: Any) -> bool:
     """Whether this is an MCPTool: a server with functions, rather than a function."""
+    return bool(mcp_tools([one]))
+
+
+def mcp_tools(tools: Iterable[Any]) -> list[MCPTool]:
+    """Those of the tools that are servers with functions, rather than functions."""
+    server_class = _mcp_tool_class()
+    # Almost all tools are functions, for which the first question alone has a short way in Python.
+    return [one for one in tools if not isinstance(one, FunctionTool) and isinstance(one, server_class)]
+
+
+@cache
+def _mcp_tool_class() -> type[MCPTool]:
+    """MCPTool, whose module needs this one. Kept, because an import takes as long as looking at fifty tools."""
     from ._mcp import MCPTool
 
-    return isinstance(one, MCPTool)
+    return MCPTool
 
 
 DUPLICATE_TOOL_NAME: Final[str] = "Tool names must be unique."
@@ -464,7 +483,8 @@ DUPLICATE_TOOL_NAME: Final[str] = "Tool names must be unique."
 
 def get_tool_name(one: Any) -> str | None:
     """The name under which the model would call a tool, or None for a provider's own kinds."""
-    if not isinstance(one, Mapping):
+    # Almost all tools are functions, and asking whether something is a Mapping takes longer than all the rest.
+    if isinstance(one, FunctionTool) or not isinstance(one, Mapping):
         name = getattr(one, "name", None)
     else:
         function = one.get("function")
@@ -475,22 +495,36 @@ def get_tool_name(one: Any) -> str | None:
 def append_unique_tools(existing: list[Any], new: Iterable[Any], *, advice: str = DUPLICATE_TOOL_NAME) -> list[Any]:
     """Append tools to a list and return it; the same object twice is one tool.
 
+    Takes a time that is proportional to the number of tools.
+
     Raises:
         ValueError: Two different tools have the same name.
     """
+    seen = set(map(id, existing))  # the list keeps them alive, so that no other object gets the id of one
     by_name = {name: one for one in existing if (name := get_tool_name(one)) is not None}
     for one in new:
-        if any(one is known for known in existing):
+        if id(one) in seen:
             continue
         name = get_tool_name(one)
-        if name is not None and (known := by_name.get(name)) is not None:
-            if _is_same_tool(one, known):
-                continue
+        known = one if name is None else by_name.setdefault(name, one)
+        if known is one:
+            seen.add(id(one))
+            existing.append(one)
+        elif not _is_same_tool(one, known):
             raise ValueError(f"Duplicate tool name '{name}'. {advice}")
-        existing.append(one)
-        if name is not None:
-            by_name[name] = one
     return existing
+
+
+def functions_by_name(tools: Sequence[Any]) -> dict[str, FunctionTool]:
+    """The FunctionTools among the tools, by their names.
+
+    Raises:
+        ValueError: Two different tools have the same name.
+    """
+    by_name = {one.name: one for one in tools if isinstance(one, FunctionTool)}
+    if len(by_name) == len(tools):
+        return by_name  # nothing but functions, each with a name of its own
+    return {one.name: one for one in append_unique_tools([], tools) if isinstance(one, FunctionTool)}
 
 
 def _is_same_tool(one: Any, other: Any) -> bool:

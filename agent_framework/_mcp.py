@@ -568,10 +568,11 @@ class MCPTool:
 
     @property
     def _offered(self) -> list[FunctionTool]:
+        if self.allowed_tools is None:
+            return list(self._functions)
+        allowed = frozenset(self.allowed_tools)  # looked up twice for each function
         return [
-            function
-            for function in self._functions
-            if _naming.is_allowed((function.name, _remote_name(function)), self.allowed_tools)
+            function for function in self._functions if function.name in allowed or _remote_name(function) in allowed
         ]
 
     async def load_tools(self) -> None:

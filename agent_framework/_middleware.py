@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast
 from typing_extensions import TypedDict, TypeVar
 
 from ._concurrency import Deferred
+from ._types import AgentResponse, ChatResponse, ResponseStream, normalize_messages
 from .exceptions import MiddlewareException
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ._clients import SupportsChatGetResponse
     from ._sessions import AgentSession
     from ._tools import FunctionTool
-    from ._types import AgentResponse, ChatOptions, ChatResponse, Message, ResponseStream
+    from ._types import ChatOptions, Message
 
 ContextT = TypeVar("ContextT")
 # TypedDict is no bound that may be written, says PEP 589; but with it, type checkers read a literal as options.
@@ -384,8 +385,6 @@ class _StreamingPipeline(_MiddlewarePipeline[ContextT]):
             MiddlewareException: The run is streaming and the result is neither None nor a ResponseStream, or the
                 other way round.
         """
-        from ._types import ResponseStream
-
         state = cast("Any", context)
         try:
             await self._process(context, final_handler)
@@ -428,8 +427,6 @@ def _is(one: object, other: object) -> bool:
 
 
 def _is_plain_awaitable(value: Any) -> bool:
-    from ._types import ResponseStream
-
     return inspect.isawaitable(value) and not isinstance(value, ResponseStream)
 
 
@@ -437,7 +434,6 @@ def _run_streaming(
     execute: Callable[[], Awaitable[Any]], context: AgentContext | ChatContext, response_type: Any
 ) -> ResponseStream[Any, Any]:
     """A stream that runs the pipeline when it is first read."""
-    from ._types import ResponseStream
 
     async def start() -> ResponseStream[Any, Any]:
         stream = await execute()
@@ -501,13 +497,7 @@ class ChatMiddlewareLayer(Generic[OptionsCoT]):
         if not pipeline.has_middlewares:
             return _call_client(call, context)
         execute = partial(pipeline.execute, context, partial(_call_client, call))
-        return _run_streaming(execute, context, _chat_response_type()) if stream else execute()
-
-
-def _chat_response_type() -> type[ChatResponse]:
-    from ._types import ChatResponse
-
-    return ChatResponse
+        return _run_streaming(execute, context, ChatResponse) if stream else execute()
 
 
 def _call_client(call: Callable[..., Any], context: ChatContext) -> Any:
@@ -549,8 +539,6 @@ class AgentMiddlewareLayer:
         client_kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run the agent through its middleware and that of this run. See Agent.run."""
-        from ._types import AgentResponse, normalize_messages
-
         # self.middleware is read at each run: it may be edited after construction.
         own, extra = categorize_middleware(self.middleware), categorize_middleware(middleware)
         kwargs = _with_client_middleware(client_kwargs, own, extra)

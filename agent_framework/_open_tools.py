@@ -15,13 +15,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from typing_extensions import Self
 
 from ._concurrency import run_together
-from ._function_tool import DUPLICATE_TOOL_NAME, append_unique_tools, is_mcp_tool
+from ._function_tool import DUPLICATE_TOOL_NAME, append_unique_tools, mcp_tools
 
 if TYPE_CHECKING:
     from ._mcp import MCPTool
@@ -71,11 +72,13 @@ class OpenTools:
             ValueError: Two different tools have the same name.
         """
         tools = list(new)
-        await self.keep(one for one in tools if is_mcp_tool(one))
-        for tool in tools:
-            more = tool.functions if is_mcp_tool(tool) else [tool]
-            append_unique_tools(existing, more, advice=DUPLICATE_MCP_TOOL_NAME)
-        return existing
+        servers = mcp_tools(tools)
+        await self.keep(servers)
+        if not tools:
+            return existing
+        functions = {id(server): server.functions for server in servers}
+        opened = chain.from_iterable(functions.get(id(tool), (tool,)) for tool in tools)
+        return append_unique_tools(existing, opened, advice=DUPLICATE_MCP_TOOL_NAME)
 
     async def keep(self, tools: Iterable[MCPTool]) -> None:
         """Make sure that tools are connected, all at once; those for which that is our doing are let go of at the end.

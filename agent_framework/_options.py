@@ -122,11 +122,22 @@ def _merge_instructions(base: str, override: str) -> str:
 
 
 def _merge_tools(base: Any, override: Any) -> list[Any]:
+    """Both, each object once, and of mappings that are equal the first."""
+    from ._function_tool import get_tool_name
+
     united: list[Any] = []
+    seen: set[int] = set()
+    mappings: dict[str | None, list[Mapping[str, Any]]] = {}
     for tool in (*_as_tools(base), *_as_tools(override)):
-        # Identity first: comparing mappings with arbitrary objects is the exception here.
-        if not any(tool is known or (isinstance(tool, Mapping) and tool == known) for known in united):
-            united.append(tool)
+        if id(tool) in seen:
+            continue
+        if isinstance(tool, Mapping):
+            namesakes = mappings.setdefault(get_tool_name(tool), [])  # what is equal has the same name
+            if tool in namesakes:
+                continue
+            namesakes.append(tool)
+        seen.add(id(tool))
+        united.append(tool)
     return united
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, overload
@@ -25,8 +24,8 @@ from ._function_tool import (
     SHELL_TOOL_KIND_VALUE,
     FunctionTool,
     ToolTypes,
-    append_unique_tools,
-    is_mcp_tool,
+    functions_by_name,
+    mcp_tools,
     normalize_tools,
     tool,
 )
@@ -35,7 +34,15 @@ from ._middleware import FunctionMiddlewarePipeline, categorize_middleware
 from ._open_tools import OpenTools
 from ._sessions import is_local_history_conversation_id
 from ._tool_schema import _parse_annotation
-from ._types import ChatResponse, ChatResponseUpdate, Content, Message, ResponseStream, add_usage_details
+from ._types import (
+    ChatResponse,
+    ChatResponseUpdate,
+    Content,
+    Message,
+    ResponseStream,
+    add_usage_details,
+    normalize_messages,
+)
 
 if TYPE_CHECKING:
     from ._compaction import CompactionStrategy, TokenizerProtocol
@@ -201,19 +208,17 @@ class _Loop:
         Raises:
             ValueError: Two different tools have the same name.
         """
-        unique = append_unique_tools([], normalize_tools(self.options.get("tools")))
-        return {one.name: one for one in unique if isinstance(one, FunctionTool)}
+        return functions_by_name(normalize_tools(self.options.get("tools")))
 
-    async def open_mcp_tools(self, stack: AsyncExitStack) -> None:
-        """Put the functions of MCP tools in their place; what has to be opened for that, the stack closes.
+    async def replace_mcp_tools(self, open_tools: OpenTools) -> None:
+        """Put the functions of MCP tools in their place; what has to be opened for that is kept open.
 
         Raises:
             ToolException: An MCP tool could not be connected; the model has not been asked.
         """
         tools = normalize_tools(self.options.get("tools"))
         # Otherwise the caller's own list stays, because tools may change it on the way.
-        if any(is_mcp_tool(one) for one in tools):
-            open_tools = await stack.enter_async_context(OpenTools())
+        if mcp_tools(tools):
             self.options["tools"] = await open_tools.append([], tools)
 
     async def settle_approvals(self) -> ChatResponse | None:
@@ -338,8 +343,8 @@ def _is_required(tool_choice: Any) -> bool:
 
 
 async def _run_loop(loop: _Loop) -> ChatResponse:
-    async with AsyncExitStack() as stack:
-        await loop.open_mcp_tools(stack)
+    async with OpenTools() as open_tools:
+        await loop.replace_mcp_tools(open_tools)
         if (settled := await loop.settle_approvals()) is not None:
             return settled
         while True:
@@ -360,8 +365,8 @@ class _StreamedLoop:
 
     async def updates(self) -> AsyncIterator[ChatResponseUpdate]:
         loop = self._loop
-        async with AsyncExitStack() as stack:
-            await loop.open_mcp_tools(stack)
+        async with OpenTools() as open_tools:
+            await loop.replace_mcp_tools(open_tools)
             if (settled := await loop.settle_approvals()) is not None:
                 for message in settled.messages:
                     yield self._pass_on(ChatResponseUpdate(contents=message.contents, role=message.role))
@@ -519,7 +524,7 @@ class FunctionInvocationLayer(Generic[OptionsCoT]):
         pipeline = FunctionMiddlewarePipeline(*self.function_middleware, *of_call["function"])
         loop = _Loop(
             call_model,
-            split_approval_messages(_as_messages(messages)),
+            split_approval_messages(normalize_messages(messages)),
             chat_options,
             config,
             _call_settings(config, pipeline, runtime_kwargs, session),
@@ -530,12 +535,6 @@ class FunctionInvocationLayer(Generic[OptionsCoT]):
         streamed = _StreamedLoop(loop)
         finalizer = partial(streamed.finalize, response_format=chat_options.get("response_format"))
         return ResponseStream(streamed.updates(), finalizer=finalizer)
-
-
-def _as_messages(messages: Any) -> list[Message]:
-    from ._types import normalize_messages
-
-    return normalize_messages(messages)
 
 
 def _call_settings(

@@ -33,11 +33,6 @@ def exposed_name(normalized: str, prefix: str | None) -> str:
     return f"{prefix}_{rest}" if rest else prefix
 
 
-def is_allowed(names: Collection[str], allowed: Collection[str] | None) -> bool:
-    """Whether any of a function's names is in the collection; None allows everything, an empty one nothing."""
-    return allowed is None or any(name in allowed for name in names)
-
-
 def approval_for(names: Collection[str], mode: ApprovalMode | Mapping[str, Any] | None) -> ApprovalMode | None:
     """The approval that a function with these names needs; None where nothing says so."""
     if mode is None or isinstance(mode, str):
