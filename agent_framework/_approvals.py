@@ -26,6 +26,7 @@ logger = logging.getLogger("agent_framework")
 
 REQUEST: Final = "function_approval_request"
 RESPONSE: Final = "function_approval_response"
+_KINDS: Final = frozenset({REQUEST, RESPONSE})
 
 MAX_REMEMBERED_REQUESTS: Final = 1000
 """Requests one client remembers. They matter only where the service keeps the history; older ones are asked again."""
@@ -87,9 +88,10 @@ async def settle_approvals(
         ledger: The requests that the client returned earlier.
     """
     contents = [content for message in messages for content in message.contents]
-    responses = [content for content in contents if _is_ours(content, RESPONSE)]
     outcome = BatchOutcome()
-    if responses:
+    if not any(content.type in _KINDS for content in contents):
+        return outcome
+    if responses := [content for content in contents if _is_ours(content, RESPONSE)]:
         settled = _match(responses, contents, ledger)
         approved = [call for call, verdict in settled.values() if verdict is None]
         outcomes = iter(await carry_out_together(approved, tools, settings))

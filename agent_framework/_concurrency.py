@@ -35,8 +35,6 @@ async def run_together(calls: Sequence[Callable[[], Coroutine[Any, Any, T]]]) ->
     Raises:
         BaseException: Whatever the first failing call raised, unchanged.
     """
-    if not calls:
-        return []
     if len(calls) == 1:
         return [await calls[0]()]
     tasks = [asyncio.create_task(call()) for call in calls]

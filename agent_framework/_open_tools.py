@@ -58,7 +58,8 @@ class OpenTools:
     async def __aexit__(self, *exc_info: object) -> None:
         self._ended = True
         holds, self._holds = self._holds, []
-        await _let_go(holds)
+        if holds:
+            await _let_go(holds)
 
     async def append(self, existing: list[Any], new: Iterable[Any]) -> list[Any]:
         """Append tools to a list and return it; MCP tools are kept open, and their functions appended.
@@ -102,7 +103,8 @@ class OpenTools:
                 new.append(_Hold(tool))
                 openings.append((tool, new[-1].open))
         try:
-            await _open_side_by_side(openings)
+            if openings:
+                await _open_side_by_side(openings)
             if self._ended:
                 raise RuntimeError("The agent was left while this run connected its MCP tools.")
         except BaseException:

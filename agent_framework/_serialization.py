@@ -59,6 +59,12 @@ class SerializationMixin:
     _SHALLOW_COPY_FIELDS: ClassVar[set[str]] = {"raw_representation"}
     """Attributes that ``copy.deepcopy`` shares: a provider's own objects often cannot be copied."""
 
+    def __copy__(self) -> Self:
+        # What copy.copy() does by itself, in a third of the time: each run copies messages.
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return copy_sharing(self, memo, self._SHALLOW_COPY_FIELDS)
 

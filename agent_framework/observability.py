@@ -16,7 +16,7 @@ import logging
 import os
 from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, cast
 
@@ -40,14 +40,15 @@ from ._otel_setup import (
 )
 from ._otel_setup import create_otlp_exporters as _create_otlp_exporters
 from ._otel_setup import exporters_from_environment as _get_exporters_from_env
+from ._types import ResponseStream, merge_chat_options, normalize_messages
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, Meter
     from opentelemetry.sdk.metrics.view import View
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span, Tracer, TracerProvider
 
     from ._tools import FunctionTool
-    from ._types import Content, Message, ResponseStream
+    from ._types import Content, Message
 
 __all__ = [
     "OBSERVABILITY_SETTINGS",
@@ -247,6 +248,7 @@ def configure_otel_providers(
     vars(OBSERVABILITY_SETTINGS).update(vars(settings))
 
 
+@cache
 def _version() -> str:
     from ._telemetry import version_info
 
@@ -262,12 +264,17 @@ def get_tracer(
     """The framework's tracer, of whatever provider is set up."""
     from opentelemetry import trace
 
-    return trace.get_tracer(
-        instrumenting_module_name,
-        instrumenting_library_version or _version(),
-        schema_url=schema_url,
-        attributes=attributes,
-    )
+    version = instrumenting_library_version or _version()
+    provider = trace.get_tracer_provider()
+    if attributes is None:
+        return _tracer_of(provider, instrumenting_module_name, version, schema_url)
+    return provider.get_tracer(instrumenting_module_name, version, schema_url, attributes)
+
+
+@lru_cache(maxsize=8)
+def _tracer_of(provider: TracerProvider, name: str, version: str, schema_url: str | None) -> Tracer:
+    """The tracer of a provider, kept: the SDK makes one anew each time, which takes longer than a span."""
+    return provider.get_tracer(name, version, schema_url)
 
 
 def get_meter(
@@ -397,8 +404,6 @@ def _traced_stream(
     on_start: Callable[[Span], None],
 ) -> ResponseStream[Any, Any]:
     """The same stream with a span around the reading of it. The span begins with the first read."""
-    from ._types import ResponseStream
-
     inner = open_stream()
 
     async def read() -> AsyncIterator[Any]:
@@ -471,8 +476,6 @@ def _capture_messages(
     finish_reason: str | None = None,
 ) -> None:
     """Put what was said on the span, and into the log message by message; nothing without sensitive data."""
-    from ._types import normalize_messages
-
     if not OBSERVABILITY_SETTINGS.SENSITIVE_DATA_ENABLED or messages is None:
         return
     rows = [_to_otel_message(message) for message in normalize_messages(messages)]
@@ -702,8 +705,6 @@ class AgentTelemetryLayer:
         return _traced_call(call, attributes, OtelAttr.AGENT_NAME, on_response, on_start)
 
     def _options_for_span(self, options: Mapping[str, Any] | None) -> dict[str, Any]:
-        from ._types import merge_chat_options
-
         return merge_chat_options(getattr(self, "default_options", {}), options)
 
     def _span_attributes(self, options: Mapping[str, Any], session: Any, tools: Any) -> dict[str, Any]:

@@ -7,10 +7,13 @@ This file runs in environments of which each has one of the clients, so every im
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import agents
 
 ARGUMENTS = {"text": "hello"}
 
@@ -38,11 +41,14 @@ class Connected:
         call: Calls the tool and returns what the client returns.
         invoke: The same through a `FunctionTool`, as an agent does it; None where there is no such thing.
         read: The text in what they return.
+        agent: Makes a function that runs an agent with the listed tools once, in which the tool is called so many
+            times; None where there is no such thing.
     """
 
     call: Callable[[], Awaitable[Any]]
     invoke: Callable[[], Awaitable[Any]] | None
     read: Callable[[Any], str]
+    agent: Callable[[int], Callable[[], Awaitable[Any]]] | None = None
 
 
 class Client(Protocol):
@@ -134,6 +140,7 @@ class Framework:
             call=lambda: tool.call_tool(target.tool, **ARGUMENTS),
             invoke=lambda: function.invoke(arguments=ARGUMENTS),
             read=lambda contents: str(contents[0].text),
+            agent=lambda calls: agents.runner(tool, function.name, json.dumps(ARGUMENTS), calls),
         )
 
 

@@ -94,6 +94,10 @@ def _openings(counts: Counts) -> dict[str, float]:
     return {"openings": counts["openings"].get("tools/call", 0) / SSE_CALLS}
 
 
+def _run(calls: int, title: str, must: float, aim: float) -> Row:
+    return Row(f"agent.run, {title}", f"cpu_{calls}", must, aim, against="upstream")
+
+
 MEASUREMENTS = (
     Measurement(
         "connect_1",
@@ -201,6 +205,48 @@ MEASUREMENTS = (
         Profile(kind="blob", size=MIB),
         arguments={"count": 12, "warm": 2, "length": MIB},
         clients=BOTH,
+    ),
+    Measurement(
+        "run",
+        "run",
+        (
+            _run(0, "50 tools, no call", must=2, aim=1),
+            _run(1, "50 tools, 1 call", must=1, aim=0.55),
+            _run(10, "50 tools, 10 turns of 1 call", must=1, aim=0.55),
+        ),
+        Profile(tools=50),
+        arguments={"turns": [0, 1, 10], "count": 300},
+        clients=BOTH,
+    ),
+    Measurement(
+        "run_traced",
+        "run",
+        (
+            _run(0, "telemetry, 50 tools, no call", must=2, aim=1),
+            _run(1, "telemetry, 50 tools, 1 call", must=1, aim=0.55),
+            _run(10, "telemetry, 50 tools, 10 turns of 1 call", must=1, aim=0.55),
+        ),
+        Profile(tools=50),
+        arguments={"turns": [0, 1, 10], "count": 150, "telemetry": True},
+        clients=BOTH,
+        fresh=True,
+    ),
+    Measurement(
+        "run_500",
+        "run",
+        (_run(0, "500 tools, no call", must=2, aim=1),),
+        Profile(tools=500),
+        arguments={"turns": [0], "count": 60},
+        clients=BOTH,
+    ),
+    Measurement(
+        "run_5000",
+        "run",
+        (_run(0, "5,000 tools, no call", must=2, aim=1),),
+        Profile(tools=5000, pages=10),  # on one page they would be larger than what servers send at a time
+        arguments={"turns": [0], "count": 8},
+        clients=BOTH,
+        most=3,
     ),
     Measurement(
         "burst",

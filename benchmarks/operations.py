@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import agents
 from clients import Client, Connected, Target
 from meters import Meter, possessions
 
@@ -92,6 +93,32 @@ async def _repeat(
         for _ in range(count):
             await operation()
     return meter.per(count)
+
+
+async def run(client: Client, target: Target, turns: list[int], count: int, telemetry: bool = False) -> Figures:
+    """Runs an agent in which the tool is called once in each of so many turns.
+
+    The figures are `cpu_0` for a run without a call, and so on. Of those there are `count`, and fewer of longer ones.
+    Telemetry that is on stays on: that is for a process that does nothing else.
+    """
+    if telemetry:
+        agents.trace()
+    async with client.connected(target) as connected:
+        assert connected.agent is not None
+        return {f"cpu_{calls}": await _repeat_run(connected.agent(calls), calls, count) for calls in turns}
+
+
+async def _repeat_run(run_once: Callable[[], Awaitable[Any]], calls: int, count: int, warm: int = 3) -> float:
+    for _ in range(warm):
+        *results, answer = agents.results(await run_once())
+        if len(results) != calls or not all(results) or answer != agents.ANSWER:
+            raise ValueError(f"The results of {calls} calls are {results}, and the answer is {answer!r}.")
+    count = max(1, count // (1 + 5 * calls))  # a turn with a call takes some five times as long as one without
+    gc.collect()
+    with Meter() as meter:
+        for _ in range(count):
+            await run_once()
+    return meter.cpu / count
 
 
 async def burst(client: Client, target: Target, count: int) -> Figures:
@@ -188,5 +215,5 @@ async def crowd(client: Client, target: Target, count: int, calls: int, at_once:
 
 
 OPERATIONS: dict[str, Callable[..., Coroutine[Any, Any, Figures]]] = {
-    operation.__name__: operation for operation in (connect, close, call, invoke, burst, hold, refuse, crowd)
+    operation.__name__: operation for operation in (connect, close, call, invoke, run, burst, hold, refuse, crowd)
 }
