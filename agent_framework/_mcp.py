@@ -17,6 +17,7 @@ Importing this module imports neither ``mcp`` nor ``anyio``; opening the first c
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
 import math
 import sys
@@ -61,6 +62,7 @@ from ._mcp_client._sampling import (
 from ._mcp_client._server import Server, public_url
 from ._mcp_client._state import MCPStateChange, State
 from ._mcp_client._tasks import MCPTaskOptions, TaskCalls, is_required
+from ._mcp_client.sdk import fields
 from ._tools import FunctionTool
 from .exceptions import ToolException, ToolExecutionException
 
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
 
     from ._clients import SupportsChatGetResponse
     from ._mcp_client._disclosure import Disclosure
+    from ._mcp_client._eras import Negotiation
     from ._mcp_client._link import Link
     from ._middleware import FunctionInvocationContext
     from ._types import Content, Message
@@ -120,6 +123,9 @@ LOG_LEVEL_MAPPING: dict[str, int] = {
 
 MCP_DEFAULT_TIMEOUT = 30
 """How long opening a connection or a listing request may take, in seconds, unless the user says otherwise."""
+
+HEADER_MISMATCH = -32020
+"""The JSON-RPC error code for a request whose HTTP headers do not mirror it (MCP 2026-07-28, "Streamable HTTP")."""
 
 MCP_DEFAULT_SSE_READ_TIMEOUT = 300
 """How long an HTTP event stream may be silent, in seconds; the SDK's default client has it built in."""
@@ -215,6 +221,9 @@ class MCPTool:
         optional: Whether whoever enters the tool, an agent for one, goes on without it when its server is away. That is
             logged once, the tool has no functions meanwhile, and the server is tried again each time the tool is
             entered, so at each run of an agent. ``connect()`` is strict in any case.
+        protocol_mode: The protocol era to speak with the server: ``"auto"`` finds out, once for a server, whether it
+            speaks 2026-07-28 or later (which needs mcp 2.x), and otherwise does the ``initialize`` handshake;
+            ``"legacy"`` never asks; a version such as ``"2026-07-28"`` is the only one spoken.
 
     A parameter that is wrong is an error of the constructor; an attribute that was assigned a wrong value is one when
     the next connection is opened.
@@ -260,6 +269,7 @@ class MCPTool:
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
+        protocol_mode: str = "auto",
     ) -> None:
         check = _options.Checks(name, self._settings)
         self.name = check("name", name)
@@ -291,6 +301,8 @@ class MCPTool:
         self.ping_interval = check("ping_interval", ping_interval)
         self.on_state_change = check("on_state_change", on_state_change)
         self.optional = check("optional", optional)
+        self.protocol_mode = check("protocol_mode", protocol_mode)
+        self._negotiation: Negotiation | None = None
         self._absence = Absence()
         self._outage = Outage()
         self._sampling = Sampling()
@@ -441,7 +453,28 @@ class MCPTool:
             ping_interval=self.ping_interval,
             on_change=self._note_change,
             predecessor=predecessor if isinstance(predecessor, Connection) else None,
+            negotiation=self._negotiation_with_server(),
+            on_missed_changes=lambda: self._reload_soon("tools", "prompts"),
         )
+
+    def _negotiation_with_server(self) -> Negotiation:
+        from ._mcp_client._eras import Negotiation
+
+        if self._negotiation is None or self._negotiation.mode != self.protocol_mode:
+            self._negotiation = Negotiation(self.protocol_mode)
+        return self._negotiation
+
+    @property
+    def protocol_version(self) -> str | None:
+        """The MCP version that the present connection speaks, such as ``"2025-11-25"``; None without one."""
+        link = self._link
+        return link.protocol_version if link is not None and self.is_connected else None
+
+    @property
+    def server_info(self) -> types.Implementation | None:
+        """The connected server's name and version; None without a connection, or where it does not say."""
+        link = self._link
+        return link.server_info if link is not None and self.is_connected else None
 
     def _note_change(self, change: MCPStateChange) -> None:
         if change.after == State.READY.value:
@@ -471,6 +504,7 @@ class MCPTool:
             sampling_capabilities=None if self.client is None else _sdk.sampling_with_tools(),
             elicitation_callback=handlers.get("elicitation/create"),
             list_roots_callback=handlers.get("roots/list"),
+            log_level=self._log_level,
         )
 
     @property
@@ -612,7 +646,7 @@ class MCPTool:
         await self._send_log_level(link)
 
     async def _load_on(self, link: Link, kind: str) -> None:
-        from ._mcp_client import _listing
+        from ._mcp_client import _listing, _sdk
 
         timeout = self.request_timeout or MCP_DEFAULT_TIMEOUT
         entries = await _listing.list_all(link, kind, timeout=timeout, setting="request_timeout")
@@ -625,23 +659,34 @@ class MCPTool:
                 self._function_load_callback(function, getattr(entry, "annotations", None))
         self._swap(kind, self._keep_unchanged(kind, made, entries))
         self._listed[kind] = {entry.name: entry for entry in entries}
+        if kind == "tools":
+            _sdk.note_tools(link.session, entries)
+
+    @property
+    def _log_level(self) -> str | None:
+        """The level of the messages that our logger would show, by MCP's name; None where it has none of its own."""
+        if logger.level == logging.NOTSET:
+            return None
+        return next((name for name, value in LOG_LEVEL_MAPPING.items() if value >= logger.level), "emergency")
 
     async def _prepare_output_schemas(self, tools: list[types.Tool]) -> None:
         from ._mcp_client import _loading
 
-        if any(tool.outputSchema is not None for tool in tools):
+        if any(fields.output_schema(tool) is not None for tool in tools):
             with suppress(ImportError):  # without the validator results are delivered unchecked, which is logged then
                 await _loading.load(_loading.VALIDATOR)
         self._output_schemas = OutputSchemas(self._server)
 
     async def _send_log_level(self, link: Link) -> None:
         """Ask the server for the log messages that our logger would show (MCP, "Logging")."""
-        if logger.level == logging.NOTSET or not _offers(link, "logging"):
-            return
-        level = next((name for name, value in LOG_LEVEL_MAPPING.items() if value >= logger.level), "emergency")
+        from ._mcp_client import _sdk
+
+        level = self._log_level
+        if level is None or not _offers(link, "logging") or link.protocol_version in _sdk.MODERN_VERSIONS:
+            return  # since protocol 2026-07-28 the session says it with each request
         try:
             await link.request(
-                lambda session: session.set_logging_level(level),
+                lambda session: _sdk.set_log_level(session, level),
                 method="logging/setLevel",
                 phase="connect",
                 what="Setting the log level",
@@ -698,7 +743,7 @@ class MCPTool:
                     tool.name, _arguments_of_model(_run_context, arguments), _run_context.kwargs
                 )
 
-        return self._function(tool, "tools", call, _naming.input_schema(tool.inputSchema))
+        return self._function(tool, "tools", call, _naming.input_schema(fields.input_schema(tool)))
 
     def _prompt_function(self, prompt: types.Prompt) -> FunctionTool:
         async def get(_run_context: FunctionInvocationContext, **arguments: Any) -> str:
@@ -828,7 +873,8 @@ class MCPTool:
                     tool_name, arguments, meta, plainly=send, timeout=timeout or None
                 )
             else:
-                result = await self._request(
+                request = partial(
+                    self._request,
                     send,
                     method="tools/call",
                     target=tool_name,
@@ -837,13 +883,22 @@ class MCPTool:
                     timeout=timeout or None,
                     setting=setting,
                 )
+                try:
+                    result = await request()
+                except MCPServerError as error:
+                    if error.code != HEADER_MISMATCH or not self._listed["tools"]:
+                        raise
+                    # The tool's schema, which says what goes in headers, has changed, and nothing has run.
+                    await self._load("tools")
+                    result = await request()
         _results.keep(result)
         parsed = self._parsed(self.parse_tool_results or self._parse_tool_result_from_mcp, result, what)
-        if result.isError:
+        if fields.is_error(result):
             said = _results.failure(parsed, result, f"{what} on MCP server {self._server}")
             raise MCPToolError(said, server=str(self._server), phase="call", sent=True)
-        schema = getattr(self._listed["tools"].get(tool_name), "outputSchema", None)
-        note = await self._output_schemas.note(tool_name, schema, result.structuredContent)
+        tool = self._listed["tools"].get(tool_name)
+        schema = None if tool is None else fields.output_schema(tool)
+        note = await self._output_schemas.note(tool_name, schema, fields.structured_content(result))
         return parsed if note is None else _results.with_note(parsed, note, result)
 
     def _task_calls(self, tool_name: str) -> TaskCalls:
@@ -857,7 +912,7 @@ class MCPTool:
 
     def _declared_by_tool(self, tool_name: str) -> Declared:
         tool = self._listed["tools"].get(tool_name)
-        return _arguments.declared_by_schema(None if tool is None else tool.inputSchema)
+        return _arguments.declared_by_schema(None if tool is None else fields.input_schema(tool))
 
     def _extra_for(self, tool_name: str) -> frozenset[str]:
         everywhere = self._extra_arguments.get(_arguments.EVERY_TOOL, frozenset())
@@ -945,7 +1000,7 @@ class MCPTool:
         what = f"Prompt '{prompt_name}'"
         with self._headers_for(given.arguments):
             result: types.GetPromptResult = await self._request(
-                lambda session: session.get_prompt(prompt_name, arguments=arguments),
+                partial(_get_prompt, name=prompt_name, arguments=arguments),
                 method="prompts/get",
                 target=prompt_name,
                 phase="prompt",
@@ -1154,7 +1209,9 @@ class MCPTool:
             if logger.isEnabledFor(logging.DEBUG):
                 logger.debug("MCP server %s sent something unreadable: %s", self._server, printable(message))
             return
-        method = getattr(getattr(message, "root", None), "method", None)
+        from ._mcp_client import _sdk
+
+        method = _sdk.incoming_method(message)
         if method == "notifications/tools/list_changed":
             self._reload_soon("tools")
         elif method == "notifications/prompts/list_changed":
@@ -1250,6 +1307,7 @@ class MCPStdioTool(MCPTool):
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
+        protocol_mode: str = "auto",
         **kwargs: Any,
     ) -> None:
         check = _options.Checks(name, self._settings)
@@ -1289,6 +1347,7 @@ class MCPStdioTool(MCPTool):
             ping_interval=ping_interval,
             on_state_change=on_state_change,
             optional=optional,
+            protocol_mode=protocol_mode,
         )
 
     @property
@@ -1379,6 +1438,7 @@ class MCPStreamableHTTPTool(MCPTool):
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
+        protocol_mode: str = "auto",
         **kwargs: Any,
     ) -> None:
         check = _options.Checks(name, self._settings)
@@ -1424,6 +1484,7 @@ class MCPStreamableHTTPTool(MCPTool):
             ping_interval=ping_interval,
             on_state_change=on_state_change,
             optional=optional,
+            protocol_mode=protocol_mode,
         )
 
     @property
@@ -1640,6 +1701,7 @@ class MCPWebsocketTool(MCPTool):
         ping_interval: float | None = None,
         on_state_change: Callable[[MCPStateChange], None] | None = None,
         optional: bool = False,
+        protocol_mode: str = "auto",
         **kwargs: Any,
     ) -> None:
         check = _options.Checks(name, self._settings)
@@ -1677,6 +1739,7 @@ class MCPWebsocketTool(MCPTool):
             ping_interval=ping_interval,
             on_state_change=on_state_change,
             optional=optional,
+            protocol_mode=protocol_mode,
         )
 
     @property
@@ -1684,18 +1747,21 @@ class MCPWebsocketTool(MCPTool):
         return Server(self.name, url=public_url(self.url))
 
     def get_mcp_client(self) -> AbstractAsyncContextManager[Any]:
-        """The SDK's websocket transport, which SDK 1.28 and later deprecate.
+        """The SDK's websocket transport, or, as releases 2.x have none, the one that tools use by themselves.
 
         Raises:
             ModuleNotFoundError: ``mcp`` or ``websockets`` is not installed.
         """
         with _needs_mcp(self, extra="ws"):
-            from mcp.client import websocket
-        return websocket.websocket_client(url=self.url, **self._client_kwargs)
+            from ._mcp_client import _sdk
+
+            open_transport = _sdk.websocket_client()
+        return self._own_transport() if open_transport is None else open_transport(url=self.url, **self._client_kwargs)
 
     def _open_transport(self) -> AbstractAsyncContextManager[Any]:
-        if _is_overridden(self, MCPWebsocketTool):
-            return self.get_mcp_client()
+        return self.get_mcp_client() if _is_overridden(self, MCPWebsocketTool) else self._own_transport()
+
+    def _own_transport(self) -> AbstractAsyncContextManager[Any]:
         with _needs_mcp(self, extra="ws"):
             import websockets  # noqa: F401  # before the transport is entered, so that the error says what to install
         from ._mcp_client import _transports
@@ -1728,8 +1794,11 @@ class _needs_mcp:  # noqa: N801  # reads as a phrase: with _needs_mcp(self)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, ModuleNotFoundError):
+            what = self._what
+            if error.name == "websockets" and importlib.util.find_spec("mcp.client.websocket") is None:
+                what = "websockets"  # releases 2.x of mcp have no extra for it
             raise ModuleNotFoundError(
-                f"{self._who} requires `{self._what}`. Install it with `pip install '{self._what}'`.", name=error.name
+                f"{self._who} requires `{what}`. Install it with `pip install '{what}'`.", name=error.name
             ) from error
 
 
@@ -1765,3 +1834,9 @@ def _offers(link: Link, kind: str) -> bool:
     if capabilities is None:
         return link.generation == 0
     return getattr(capabilities, kind, None) is not None
+
+
+async def _get_prompt(session: Any, *, name: str, arguments: dict[str, str]) -> types.GetPromptResult:
+    from ._mcp_client import _sdk
+
+    return await _sdk.get_prompt(session, name, arguments)

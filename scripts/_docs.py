@@ -187,7 +187,7 @@ def private() -> str:
         (
             f"`{kind.__name__}`",
             f"`{kind.__module__.rpartition('.')[2]}`",
-            ", ".join(f"`{base.__name__}`" for base in kind.__bases__),
+            ", ".join(f"`{_class_name(base)}`" for base in kind.__bases__),
             prose((kind.__doc__ or "").partition("\n\n")[0]),
         )
         for kind in private_exceptions()
@@ -212,7 +212,12 @@ def _name_of(cause: BaseException | None) -> str:
     home = kind.__module__.partition(".")[0]
     public = "" if home in ("builtins", "agent_framework", "pydantic_core") else f"{home}."
     number = f"({errno.errorcode[cause.errno]})" if type(cause) is OSError and cause.errno else ""
-    return public + kind.__name__ + number
+    return public + _class_name(kind) + number
+
+
+def _class_name(kind: type[BaseException]) -> str:
+    """The name of a class; for the SDK's exception, which its majors name differently, that of the first."""
+    return "McpError" if kind is _sdk.McpError else kind.__name__
 
 
 def samples() -> list[BaseException | None]:
@@ -262,6 +267,8 @@ def _samples_of_ours() -> list[BaseException | None]:
         _causes.UnreadableFile(
             "SSL_CERT_FILE", "/etc/certificates.pem", FileNotFoundError(errno.ENOENT, "No such file")
         ),
+        _causes.OtherEra(["2025-11-25"]),
+        _causes.InputRefused("elicitation/create", "the client does not support it"),
         _causes.ServerClosed("the server closed the connection"),
         _causes.ServerExited(3, "no such database"),
         _causes.ServerExited(-9, ""),
@@ -269,8 +276,8 @@ def _samples_of_ours() -> list[BaseException | None]:
         module("_mcp_client._borrowed").SessionEnded(),
         _causes.OwnerCancelled(),
         _causes.DialGivenUp(),
-        _sdk.McpError(ErrorData(code=_sdk.REQUEST_TIMEOUT, message="Timed out")),
-        _sdk.McpError(ErrorData(code=-32602, message="Unknown tool: serach", data={"near": "search"})),
+        _sdk.error_of(ErrorData(code=-32001, message="Timed out")),
+        _sdk.error_of(ErrorData(code=-32602, message="Unknown tool: serach", data={"near": "search"})),
         anyio.EndOfStream(),
         anyio.ClosedResourceError(),
         anyio.BrokenResourceError(),

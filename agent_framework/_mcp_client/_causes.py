@@ -8,7 +8,7 @@ Users meet them only as ``__cause__`` of an ``MCPError``; ``_errors`` turns them
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._printable import printable
@@ -41,6 +41,17 @@ class NotMCP(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(printable(text))
+
+
+class OtherEra(NotMCP):
+    """A server describes itself without a handshake, and speaks no version that has none.
+
+    Args:
+        versions: The versions that it speaks.
+    """
+
+    def __init__(self, versions: Sequence[str]) -> None:
+        super().__init__(f"the server speaks only protocol {', '.join(versions)}")
 
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
@@ -110,6 +121,18 @@ class AnswerMissing(ConnectionError):
 
 class SessionExpired(Exception):
     """The server answered 404 to our session id: it has forgotten it, and ran nothing (MCP, "Session Management")."""
+
+
+class InputRefused(Exception):
+    """A server made the result of a request depend on input that it does not get.
+
+    Args:
+        method: What it asked for, by its JSON-RPC method.
+        reason: Why it does not get that.
+    """
+
+    def __init__(self, method: str, reason: str) -> None:
+        super().__init__(f"the server asked for {method}, which was refused: {reason}")
 
 
 class ServerClosed(ConnectionError):

@@ -30,7 +30,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import anyio
@@ -40,6 +40,7 @@ from . import _sdk
 from ._calls import Outcome, new_call, wait_at_most
 from ._causes import DeadlinePassed, DialGivenUp, OwnerCancelled, ServerClosed, SessionExpired, StillDialling
 from ._context import call_headers
+from ._eras import Negotiation
 from ._errors import connect_error, is_request_timeout, loss_error
 from ._exceptions import MCPError
 from ._incoming import Incoming
@@ -49,7 +50,9 @@ from ._server import Server
 from ._server_requests import Handler, ServerRequests
 from ._state import Event, Lifecycle, MCPStateChange, State
 from ._streams import Call, Failure, WatchedReceiveStream, WatchedSendStream, current_call
+from ._subscriptions import stay_subscribed
 from ._tracing import record_session, record_state_change, request_span
+from .sdk import fields
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -101,6 +104,8 @@ class Connection(Link):
         on_change: Told of every change of state, synchronously. Must not raise.
         predecessor: The connection this one replaces. The owner waits for its end first: two stdio servers must not
             compete for what one has locked.
+        negotiation: What is known of the server's protocol era.
+        on_missed_changes: Called when notifications of changes may have been missed.
     """
 
     def __init__(
@@ -116,6 +121,8 @@ class Connection(Link):
         ping_interval: float | None = None,
         on_change: Callable[[MCPStateChange], None] | None = None,
         predecessor: Connection | None = None,
+        negotiation: Negotiation | None = None,
+        on_missed_changes: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(server, generation)
         self._calls.on_idle = self._on_idle
@@ -124,12 +131,14 @@ class Connection(Link):
             self._liveness = Liveness(ping_interval, ping=self._ping, on_silence=self.lose)
             self._calls.on_busy = self._liveness.calls_wait
         self.loop = asyncio.get_running_loop()
-        self._initialize_result: Any = None
+        self._opened_with: Any = None  # the SDK's InitializeResult or DiscoverResult
         self._open_transport = open_transport
         self._make_session = make_session
         self._connect_timeout = connect_timeout
         self._request_timeout = request_timeout
         self._predecessor = predecessor
+        self._negotiation = negotiation or Negotiation()
+        self._on_missed_changes = on_missed_changes
         self._lifecycle = Lifecycle(self._on_change)
         self._observer = on_change
         self._ready_since: float | None = None
@@ -144,14 +153,14 @@ class Connection(Link):
         self._program_exit: KeyboardInterrupt | SystemExit | None = None
         self._streams: tuple[Any, ...] = ()
         self._speaks_for_itself = False
-        requests = ServerRequests(
+        self._server_requests = ServerRequests(
             server,
             handlers or {},
             start_soon=self._start_beside,
             send=self._send_to_server,
             session=lambda: self.session,
         )
-        self._incoming = Incoming(server, requests)
+        self._incoming = Incoming(server, self._server_requests)
         self._garbage: Exception | None = None
         # How many callers are opening this connection; None once one of them has succeeded and so keeps it.
         self._openers: int | None = 0
@@ -174,11 +183,21 @@ class Connection(Link):
 
     @property
     def capabilities(self) -> Any:
-        return getattr(self._initialize_result, "capabilities", None)
+        return getattr(self._opened_with, "capabilities", None)
 
     @property
     def protocol_version(self) -> str | None:
-        return getattr(self._initialize_result, "protocolVersion", None)
+        version: str | None = fields.if_there(self._opened_with, "protocolVersion")
+        return version or _sdk.negotiated_version(self.session)
+
+    @property
+    def server_info(self) -> Any:
+        return _sdk.server_info(self.session, self._opened_with)
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether the session is in a protocol version without handshake."""
+        return self.protocol_version in _sdk.MODERN_VERSIONS
 
     @property
     def is_open_here(self) -> bool:
@@ -298,7 +317,8 @@ class Connection(Link):
         take = self._incoming.take
         heard = None if self._liveness is None else self._liveness.note_life
         watched = WatchedReceiveStream(read_stream, self._on_stream_end, self._on_garbage, take, heard)
-        async with self._make_session(watched, WatchedSendStream(write_stream, self._on_request)) as self.session:
+        sending = WatchedSendStream(write_stream, self._on_request, self._give_up)
+        async with self._make_session(watched, sending) as self.session:
             async with anyio.create_task_group() as background:
                 try:
                     with self._inside(scope):
@@ -312,11 +332,15 @@ class Connection(Link):
                     background.cancel_scope.cancel()
 
     async def _connect_on_owner(self) -> None:
-        self._initialize_result = await self._initialize()
+        if isinstance(self.session, _sdk.OwnSession):
+            self.session.answer_input = self._server_requests.answer_within
+        self._opened_with = await self._negotiation.open(self.session, self._ask_while_opening)
 
     async def _hold_ready(self, background: TaskGroup) -> None:
         if self._liveness is not None:
             background.start_soon(self._liveness.watch)
+        if self.is_modern:
+            background.start_soon(stay_subscribed, self.session, self.capabilities, self._on_resubscribed)
         self._publish()
         await self._ending.wait()
 
@@ -353,13 +377,14 @@ class Connection(Link):
             if hasattr(stream, "close"):
                 stream.close()
 
-    async def _initialize(self) -> Any:
-        call = Call("connect", "initialize")
+    async def _ask_while_opening(self, method: str, send: Callable[[], Awaitable[Any]], patience: float | None) -> Any:
+        """Make one request of the opening. What it raises is the root cause of its failure."""
+        call = new_call("connect", method, patience)
         token = current_call.set(call)
         try:
-            with request_span("initialize", self.server, call=call) as span:
+            with request_span(method, self.server, call=call) as span:
                 try:
-                    result = await self._handshake(call)
+                    result = await self._answer_while_opening(call, send, patience)
                 except asyncio.CancelledError:
                     span.failed(self._why_interrupted())
                     raise
@@ -369,24 +394,32 @@ class Connection(Link):
             current_call.reset(token)
 
     def _why_interrupted(self) -> BaseException | None:
-        """Why a handshake is being cancelled; None where that is nobody's failure, or only the transport knows."""
+        """Why opening is being cancelled; None where that is no failure, or only the transport knows."""
         overdue = self.state is State.CONNECTING and self._scope.cancel_called
         return self._overdue() if overdue else self._fault
 
-    async def _handshake(self, call: Call) -> Any:
-        try:
-            return await _sdk.initialize(self.session)
-        except _sdk.McpError as error:
-            reason = self._why_not_initialized(call, error)
-        raise reason  # out here: it keeps its own chain of causes
+    async def _answer_while_opening(
+        self, call: Call, send: Callable[[], Awaitable[Any]], patience: float | None
+    ) -> Any:
+        with nullcontext() if patience is None else call.scope:
+            try:
+                return await send()
+            except _sdk.McpError as error:
+                reason = self._why_not_opened(call, error)
+            raise reason  # out here: it keeps its own chain of causes
+        raise DeadlinePassed(patience or 0.0, call.what)
 
-    def _why_not_initialized(self, call: Call, error: Exception) -> BaseException:
-        failure = call.failure
-        if failure is not None:
-            return failure.cause
+    def _why_not_opened(self, call: Call, error: Exception) -> BaseException:
+        if call.failure is not None:
+            return call.failure.cause
         if is_request_timeout(error) and self._request_timeout is not None:
             return DeadlinePassed(self._request_timeout, "request_timeout")
         return error
+
+    def _on_resubscribed(self) -> None:
+        """The server may have told of changes meanwhile."""
+        if self._on_missed_changes is not None:
+            self._on_missed_changes()
 
     def _publish(self) -> None:
         if self.state is State.CONNECTING:
@@ -509,6 +542,8 @@ class Connection(Link):
 
     async def _why_unanswered(self, call: Call, error: Exception | None, late: DeadlinePassed) -> MCPError:
         failure = call.failure
+        if isinstance(error, _sdk.ConnectionEnded) and not self.is_over:
+            await wait_at_most(CLOSE_WAIT, self._closed)  # the owner knows why, once it has left
         if failure is None:
             if isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError)):
                 # The end of the read stream comes behind the last answer.
@@ -544,15 +579,21 @@ class Connection(Link):
 
     async def _probe(self) -> tuple[Call, Outcome[Any]]:
         probe = new_call("ping", "ping", PROBE_TIMEOUT)
-        return probe, await self._calls.run(self.session.send_ping, probe)
+        return probe, await self._calls.run(lambda: _sdk.ask_for_life(self.session), probe)
 
     def _may_mean_no_session(self, error: Exception | None) -> TypeGuard[_sdk.McpError]:
         """Whether a server may have said with an error answer that it has forgotten the session.
 
         The specification has HTTP 404 for it; some servers and gateways answer 200 with an error of their own.
         """
-        has_session = bool(self._streams) and getattr(self._streams[1], "has_session", False)
-        return has_session and isinstance(error, _sdk.McpError) and error.error.code not in CODES_OF_A_LIVE_SESSION
+        stream = self._streams[1] if self._streams else None
+        if not hasattr(stream, "writes_in_task_of_sender") and _sdk.may_mean_no_session(error):
+            return True  # a transport of other hands may say so too
+        return (
+            getattr(stream, "has_session", False)
+            and isinstance(error, _sdk.McpError)
+            and error.error.code not in CODES_OF_A_LIVE_SESSION
+        )
 
     async def _ping_fails_as(self, error: _sdk.McpError) -> bool:
         probe, outcome = await self._probe()
@@ -565,7 +606,7 @@ class Connection(Link):
         token = current_call.set(call)
         try:
             with call.scope:
-                await self.session.send_ping()
+                await _sdk.ask_for_life(self.session)
         except (_sdk.McpError, anyio.ClosedResourceError, anyio.BrokenResourceError):
             await anyio.lowlevel.checkpoint()  # an error is an answer too, and an ended stream reports itself
         finally:
@@ -574,10 +615,9 @@ class Connection(Link):
         if failure is not None:
             await self._judge(failure)
 
-    def _give_up(self, call: Call) -> None:
-        """Tell the server, in the background, that nobody waits for this answer any more."""
-        if call.sent and call.request_id is not None:
-            self.start_soon(self._send_cancelled, call.request_id)
+    def _give_up(self, request_id: int | str) -> None:
+        """Tell the server, in the background, that nobody waits for an answer any more."""
+        self.start_soon(self._send_cancelled, request_id)
 
     async def _send_cancelled(self, request_id: int | str) -> None:
         with anyio.move_on_after(CANCEL_NOTICE_TIMEOUT):

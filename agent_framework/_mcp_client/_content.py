@@ -20,6 +20,7 @@ from .._types import Content, Message
 from ..exceptions import ContentError
 from . import _json_object
 from ._printable import printable
+from .sdk import fields
 
 _ANY_BYTES = "application/octet-stream"
 
@@ -42,7 +43,7 @@ def from_tool_result(result: types.CallToolResult) -> list[Content]:
         At least one item: a result without any content is the text ``null``. What JSON cannot hold is its ``str``.
     """
     contents = [_from_result_block(block, result) for block in result.content or []]
-    structured = getattr(result, "structuredContent", None)
+    structured = fields.structured_content(result)
     if structured is not None:
         contents.append(Content.from_text(json.dumps(structured, default=str), raw_representation=result))
     links = [block for block in result.content or [] if isinstance(block, types.ResourceLink)]
@@ -73,12 +74,12 @@ def _prompt_part(content: Any) -> str:
     if isinstance(content, types.TextContent):
         return content.text
     if isinstance(content, (types.ImageContent, types.AudioContent)):
-        return _as_json(content.type, content.data, content.mimeType)
+        return _as_json(content.type, content.data, fields.mime_type(content))
     if isinstance(content, types.EmbeddedResource):
         resource = content.resource
         if isinstance(resource, types.TextResourceContents):
             return resource.text
-        return _as_json("blob", resource.blob, resource.mimeType)
+        return _as_json("blob", resource.blob, fields.mime_type(resource))
     return str(content)
 
 
@@ -105,10 +106,10 @@ def _from_message_block(block: Any) -> Content | None:
         return Content.from_function_call(block.id, block.name, arguments=block.input, raw_representation=block)
     if isinstance(block, types.ToolResultContent):
         return Content.from_function_result(
-            block.toolUseId,
-            result=from_mcp(block.content) if block.content else block.structuredContent,
+            fields.tool_use_id(block),
+            result=from_mcp(block.content) if block.content else fields.structured_content(block),
             # The text of the error is in the result; what counts here is that this is not None.
-            exception="" if block.isError else None,
+            exception="" if fields.is_error(block) else None,
             raw_representation=block,
         )
     content = _from_block(block, block, link_type=_LINK_IN_SAMPLING)
@@ -132,14 +133,14 @@ def _read_block(block: Any, raw: Any, link_type: str | None) -> Content | None:
     if isinstance(block, types.TextContent):
         return Content.from_text(block.text, raw_representation=raw)
     if isinstance(block, (types.ImageContent, types.AudioContent)):
-        return _read_data(block.data, block.mimeType, raw)
+        return _read_data(block.data, fields.mime_type(block), raw)
     if isinstance(block, types.ResourceLink):
-        return Content.from_uri(str(block.uri), media_type=block.mimeType or link_type, raw_representation=raw)
+        return Content.from_uri(str(block.uri), media_type=fields.mime_type(block) or link_type, raw_representation=raw)
     if isinstance(block, types.EmbeddedResource):
         resource = block.resource
         if isinstance(resource, types.TextResourceContents):
             return Content.from_text(resource.text, raw_representation=raw)
-        return _read_data(resource.blob, resource.mimeType, raw)
+        return _read_data(resource.blob, fields.mime_type(resource), raw)
     return None
 
 
@@ -194,16 +195,15 @@ def _write_data(content: Content) -> types.ContentBlock | None:
         return types.AudioContent(type="audio", data=uri, mimeType=media_type)
     if not media_type.startswith("application/"):
         return None
-    source = AnyUrl(content.additional_properties.get("uri", _NO_URI))
+    source: Any = str(AnyUrl(content.additional_properties.get("uri", _NO_URI)))
     resource = types.BlobResourceContents(uri=source, blob=uri, mimeType=media_type)
     return types.EmbeddedResource(type="resource", resource=resource)
 
 
 def _write_link(content: Content) -> types.ContentBlock:
     name = content.additional_properties.get("name", "Unknown")
-    return types.ResourceLink(
-        type="resource_link", uri=AnyUrl(content.uri or ""), mimeType=content.media_type, name=name
-    )
+    target: Any = str(AnyUrl(content.uri or ""))
+    return types.ResourceLink(type="resource_link", uri=target, mimeType=content.media_type, name=name)
 
 
 _WRITERS: dict[str, Callable[[Content], types.ContentBlock | None]] = {

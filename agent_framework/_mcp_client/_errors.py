@@ -26,6 +26,7 @@ from ._causes import (
     AnswerMissing,
     DeadlinePassed,
     HTTPRefusal,
+    InputRefused,
     NotMCP,
     OwnerCancelled,
     ProxyRefusal,
@@ -160,6 +161,10 @@ def _not_mcp(error: Exception) -> Reading:
     return Reading(MCPProtocolError, str(error))
 
 
+def _input_refused(error: InputRefused) -> Reading:
+    return Reading(MCPError, str(error))
+
+
 def _bad_url(_: Exception) -> Reading:
     return Reading(MCPConnectionError, "the URL is not one that can be connected to; check its scheme and host")
 
@@ -172,8 +177,6 @@ def _not_valid(error: ValidationError) -> Reading:
 
 def _answer(error: _sdk.McpError) -> Reading:
     details = error.error
-    if isinstance(details, _sdk.UnreadableAnswer):
-        return Reading(MCPProtocolError, details.message)
     if is_request_timeout(error):
         return Reading(MCPTimeoutError, "no answer within request_timeout", {"code": details.code})
     reason = f"the server answered with an error: {details.message} (code {details.code})"
@@ -203,6 +206,7 @@ _READERS: tuple[tuple[type[BaseException], Reader], ...] = (
     (DeadlinePassed, _deadline),
     (StillDialling, _deadline),
     (NotMCP, _not_mcp),
+    (InputRefused, _input_refused),
     (_sdk.UnsupportedProtocolVersion, _not_mcp),
     (ValidationError, _not_valid),
     (AnswerMissing, _closed),

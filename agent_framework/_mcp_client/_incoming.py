@@ -53,7 +53,7 @@ class Incoming:
         """
         if _sdk.is_answer(item):
             _sdk.make_error_printable(item)
-            return not _sdk.can_be_awaited(item)
+            return False
         if self._requests.take(item):
             return True
         method = _sdk.notification_method(item)

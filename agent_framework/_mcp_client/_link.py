@@ -60,6 +60,11 @@ class Link(ABC):
         """The version of MCP that the handshake agreed on, where that is known."""
         return None
 
+    @property
+    def server_info(self) -> Any:
+        """The server's ``Implementation``, where it has said."""
+        return None
+
     @abstractmethod
     async def open(
         self, finish: Callable[[Link], Awaitable[None]] | None = None, *, patience: float | None = None
@@ -126,11 +131,7 @@ class Link(ABC):
     async def _answer(self, send: Callable[[Any], Awaitable[T]], call: Call, late: DeadlinePassed) -> T:
         if self.is_over:
             raise self._error(call, self.cause)
-        try:
-            outcome = await self._calls.run(lambda: send(self.session), call)
-        except asyncio.CancelledError:
-            self._give_up(call)
-            raise
+        outcome = await self._calls.run(lambda: send(self.session), call)
         if outcome.answered:
             return cast("T", outcome.answer)
         raise await self._why_unanswered(call, outcome.error, late)
@@ -139,7 +140,6 @@ class Link(ABC):
         if self.is_over:
             return self._error(call, self.cause)
         if error is None or is_request_timeout(error):
-            self._give_up(call)
             return self._error(call, late)
         if isinstance(error, (anyio.ClosedResourceError, anyio.BrokenResourceError)):
             # A transport that knows why it takes nothing more says so in the cause.
@@ -158,9 +158,6 @@ class Link(ABC):
 
     def lose(self, cause: BaseException) -> None:  # noqa: B027  # optional
         """Report that the server is gone."""
-
-    def _give_up(self, call: Call) -> None:  # noqa: B027  # optional
-        """Nobody waits for the answer to this call any more."""
 
     def _error(self, call: Call, cause: BaseException | None) -> MCPError:
         return request_error(cause, self.server, phase=call.phase, what=call.what, sent=call.sent)

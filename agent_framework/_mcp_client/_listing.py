@@ -16,6 +16,7 @@ from ._exceptions import MCPProtocolError
 from ._link import Link
 from ._naming import why_unusable
 from ._printable import NAME_LIMIT, printable, printable_names
+from .sdk import fields
 
 logger = logging.getLogger("agent_framework._mcp")
 
@@ -62,10 +63,10 @@ async def list_all(link: Link, kind: str, *, timeout: float, setting: str) -> li
             timeout=timeout,
             setting=setting,
         )
-        entries.extend(getattr(page, kind))
+        entries.extend(page.entries)
         if len(entries) > MAX_ENTRIES:
             raise _refused(link, kind, f"the server lists more than {MAX_ENTRIES} {kind}")
-        cursor = page.nextCursor
+        cursor = page.next_cursor
         if not cursor:
             return _usable(entries, kind, link)
         if cursor in seen or len(seen) >= MAX_PAGES:
@@ -108,4 +109,4 @@ def _why_not(entry: Any, kind: str) -> str | None:
         return entry.why
     if len(entry.name) > NAME_LIMIT:
         return f"its name has more than {NAME_LIMIT} characters"
-    return why_unusable(entry.inputSchema or {}) if kind == "tools" else None
+    return why_unusable(fields.input_schema(entry) or {}) if kind == "tools" else None

@@ -1,29 +1,23 @@
 # Copyright (c) the agent-framework-mcp contributors. Licensed under the MIT License.
 
-"""The SDK's message objects, for a transport that reads and writes JSON itself.
-
-In SDK 1.x a message is wrapped in ``JSONRPCMessage``; in 2.x that name is a union of the bare classes.
-"""
+"""The SDK's message objects, for a transport that reads and writes JSON itself."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp import types
-from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
 from ._causes import HTTPRefusal
 from ._printable import printable
+from .sdk.messages import bare, validated, wrapped
 
-_IS_WRAPPED = hasattr(types.JSONRPCMessage, "model_validate")
+if TYPE_CHECKING:
+    from mcp.shared.message import SessionMessage
 
-
-def bare(item: SessionMessage) -> Any:
-    """The request, notification, response or error in a session's message."""
-    message: Any = item.message
-    return message.root if _IS_WRAPPED else message
+__all__ = ["answer", "bare", "cancelled_id", "failure", "headers_of", "incoming"]
 
 
 def headers_of(item: SessionMessage) -> Mapping[str, str]:
@@ -40,10 +34,7 @@ def cancelled_id(notification: Any) -> int | str | None:
 def incoming(message: dict[str, Any]) -> SessionMessage | ValidationError:
     """A server's request or notification as the session takes it; the reason where it is none."""
     try:
-        if _IS_WRAPPED:
-            return SessionMessage(types.JSONRPCMessage.model_validate(message))
-        adapter: Any = getattr(types, "jsonrpc_message_adapter")  # noqa: B009  # SDK 2.x only
-        return SessionMessage(adapter.validate_python(message, by_name=False))
+        return validated(message)
     except ValidationError as error:
         return error
 
@@ -53,7 +44,7 @@ def answer(message: dict[str, Any]) -> SessionMessage | ValidationError:
     if "error" in message:
         return incoming(message)
     response = types.JSONRPCResponse.model_construct(jsonrpc="2.0", id=message["id"], result=message["result"])
-    return _wrapped(response)
+    return wrapped(response)
 
 
 def failure(id: int | str, error: Exception) -> SessionMessage:
@@ -68,8 +59,4 @@ def failure(id: int | str, error: Exception) -> SessionMessage:
         message=printable(text),
         data=said.get("data"),
     )
-    return _wrapped(types.JSONRPCError(jsonrpc="2.0", id=id, error=details))
-
-
-def _wrapped(message: Any) -> SessionMessage:
-    return SessionMessage(types.JSONRPCMessage(message) if _IS_WRAPPED else message)
+    return wrapped(types.JSONRPCError(jsonrpc="2.0", id=id, error=details))

@@ -77,6 +77,16 @@ def one_of(*choices: str) -> Check:
     return check
 
 
+def protocol_mode(setting: str, value: Any) -> str:
+    """``auto``, ``legacy``, or a protocol version, which is a date."""
+    choices = "'auto', 'legacy' or a protocol version such as '2026-07-28'"
+    if not isinstance(value, str):
+        raise wrong_type(setting, choices, value)
+    if value not in ("auto", "legacy") and not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        raise ValueError(f"{setting} must be {choices}, not {value!r}.")
+    return value
+
+
 def seconds(setting: str, value: Any) -> float:
     """A number of seconds from 0 up, with an end."""
     if isinstance(value, timedelta):

@@ -34,6 +34,7 @@ from ._option_checks import (
     one_of,
     optional,
     plain_function,
+    protocol_mode,
     seconds,
     text,
     url,
@@ -99,6 +100,7 @@ SHARED: Table = {
     "ping_interval": optional(interval),
     "on_state_change": optional(plain_function),
     "optional": flag,
+    "protocol_mode": protocol_mode,
 }
 """What all tools have."""
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
+from .sdk import fields
+
 if TYPE_CHECKING:
     from mcp import types
 
@@ -52,29 +54,29 @@ def model_part(result: types.CallToolResult, mode: ToolResultContent) -> types.C
 
     Of a failure it is all that there is, but for an ``..._only``: what went wrong stands in the one or in the other.
     """
-    if result.isError:
+    if fields.is_error(result):
         mode = mode if mode.endswith("_only") and _has(result, mode) else "both"
-    has_structured = getattr(result, "structuredContent", None) is not None
+    has_structured = fields.structured_content(result) is not None
     if mode == "content_only" or (mode == "content_first" and result.content):
-        return result.model_copy(update={"structuredContent": None})
+        return fields.replaced(result, structuredContent=None)
     if mode == "structured_only":
-        return result.model_copy(update={"content": []})
+        return fields.replaced(result, content=[])
     if mode == "structured_first" and has_structured:
         return _structured_first(result)
     return result
 
 
 def _has(result: types.CallToolResult, mode: ToolResultContent) -> bool:
-    return bool(result.content) if mode == "content_only" else getattr(result, "structuredContent", None) is not None
+    return bool(result.content) if mode == "content_only" else fields.structured_content(result) is not None
 
 
 def _structured_first(result: types.CallToolResult) -> types.CallToolResult:
     texts = [block.text for block in result.content if block.type == "text"]
-    if len(texts) == 1 and result.structuredContent == {"result": texts[0]}:
+    if len(texts) == 1 and fields.structured_content(result) == {"result": texts[0]}:
         # A function's string, which a server puts into an object for the schema's sake. As JSON it would cost the model
         # every line break.
-        return result.model_copy(update={"structuredContent": None})
-    return result.model_copy(update={"content": [block for block in result.content if block.type != "text"]})
+        return fields.replaced(result, structuredContent=None)
+    return fields.replaced(result, content=[block for block in result.content if block.type != "text"])
 
 
 def with_meta(contents: list[Content], result: types.CallToolResult) -> list[Content]:
@@ -114,7 +116,7 @@ def failure(parsed: str | list[Content], result: types.CallToolResult, who: str)
 
 def _what_it_has(result: types.CallToolResult) -> str:
     kinds: list[str] = [block.type for block in result.content]
-    if getattr(result, "structuredContent", None) is not None:
+    if fields.structured_content(result) is not None:
         kinds.append("structured content")
     more = len(kinds) - _KINDS_SHOWN
     shown = ", ".join(kinds[:_KINDS_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import unquote
 
+from .sdk import fields
+
 if TYPE_CHECKING:
     from mcp import types
 
@@ -138,18 +140,22 @@ async def _sample(
 
 
 def _chat_options(params: types.CreateMessageRequestParams, max_tokens: int | None) -> ChatOptions[None]:
-    limit = params.maxTokens if max_tokens is None else min(params.maxTokens, max_tokens)
+    wanted = fields.max_tokens(params)
+    limit = wanted if max_tokens is None else min(wanted, max_tokens)
     options: ChatOptions[None] = {"max_tokens": limit}
-    if params.systemPrompt is not None:
-        options["instructions"] = params.systemPrompt
+    system_prompt = fields.system_prompt(params)
+    if system_prompt is not None:
+        options["instructions"] = system_prompt
     if params.tools is not None:
         options["tools"] = [_declare(tool) for tool in params.tools]
-    if params.toolChoice is not None and params.toolChoice.mode is not None:
-        options["tool_choice"] = params.toolChoice.mode
+    tool_choice = fields.tool_choice(params)
+    if tool_choice is not None and tool_choice.mode is not None:
+        options["tool_choice"] = tool_choice.mode
     if params.temperature is not None:
         options["temperature"] = params.temperature
-    if params.stopSequences is not None:
-        options["stop"] = params.stopSequences
+    stop_sequences = fields.stop_sequences(params)
+    if stop_sequences is not None:
+        options["stop"] = stop_sequences
     return options
 
 
@@ -157,7 +163,7 @@ def _declare(tool: types.Tool) -> Any:
     """A tool of the server's for the model to call; without a function, so that the call comes back to us."""
     from .._tools import FunctionTool
 
-    return FunctionTool(name=tool.name, description=tool.description or "", input_model=tool.inputSchema)
+    return FunctionTool(name=tool.name, description=tool.description or "", input_model=fields.input_schema(tool))
 
 
 def _sampled(response: Any) -> SamplingAnswer:
@@ -232,7 +238,7 @@ def _accepted(params: types.ElicitRequestParams, answer: types.ElicitResult) -> 
     """
     if answer.action != "accept" or params.mode != "form":
         return None
-    return {**_defaults(params.requestedSchema), **(answer.content or {})}
+    return {**_defaults(fields.requested_schema(params)), **(answer.content or {})}
 
 
 def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:

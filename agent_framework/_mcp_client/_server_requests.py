@@ -23,9 +23,10 @@ from typing import Any
 
 import anyio.lowlevel
 from mcp import types
-from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
+from . import _sdk
+from ._causes import InputRefused
 from ._printable import NAME_LIMIT, printable
 from ._server import Server
 
@@ -64,7 +65,7 @@ class RequestContext:
 
     session: Any
     request_id: types.RequestId
-    meta: types.RequestParams.Meta | None
+    meta: Any
 
 
 class CallbackCancelled(Exception):
@@ -97,7 +98,7 @@ class ServerRequests:
         handlers: Mapping[str, Handler],
         *,
         start_soon: Callable[..., object],
-        send: Callable[[SessionMessage], Awaitable[object]],
+        send: Callable[[_sdk.SessionMessage], Awaitable[object]],
         session: Callable[[], Any],
     ) -> None:
         unknown = set(handlers) - set(_REQUESTS)
@@ -109,7 +110,7 @@ class ServerRequests:
         self._send = send
         self._session = session
         self._in_progress: dict[types.RequestId, anyio.CancelScope] = {}
-        self._waiting: deque[types.JSONRPCMessage] = deque()  # answers; the first of them is being sent
+        self._waiting: deque[_sdk.SessionMessage] = deque()  # answers; the first of them is being sent
         self._failed: set[str] = set()  # the methods whose failures are known to the log
 
     def __repr__(self) -> str:
@@ -121,7 +122,7 @@ class ServerRequests:
         Returns:
             Whether it was a request, or the cancellation of one; the session is not to see it then.
         """
-        message = getattr(getattr(item, "message", None), "root", None)
+        message = _sdk.bare(item)
         if isinstance(message, types.JSONRPCRequest):
             self._take_request(message)
             return True
@@ -160,7 +161,7 @@ class ServerRequests:
         logger.debug("A request of MCP server %s (%s) was refused: %s", self._server, method, why)
         self._answer_soon(_error(request, code, why))
 
-    def _answer_soon(self, answer: types.JSONRPCMessage) -> None:
+    def _answer_soon(self, answer: _sdk.SessionMessage) -> None:
         if len(self._waiting) >= MAX_ANSWERS_WAITING:
             return
         self._waiting.append(answer)
@@ -182,7 +183,7 @@ class ServerRequests:
         finally:
             self._in_progress.pop(request.id, None)
 
-    async def _answer(self, request: types.JSONRPCRequest) -> types.JSONRPCMessage:
+    async def _answer(self, request: types.JSONRPCRequest) -> _sdk.SessionMessage:
         try:
             asked = _REQUESTS[request.method].model_validate(request.model_dump(include={"method", "params"}))
         except ValidationError as error:
@@ -199,14 +200,37 @@ class ServerRequests:
             )
             return _error(request, types.INTERNAL_ERROR, "The client failed to answer the request.")
 
+    async def answer_within(self, key: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer what a server asks for in a result (MCP 2026-07-28, "Multi round-trip requests").
+
+        Args:
+            key: What the server calls the question.
+            asked: The request, with method and params.
+
+        Returns:
+            The result as it goes on the wire.
+
+        Raises:
+            InputRefused: There is none.
+        """
+        method = asked.get("method")
+        if not isinstance(method, str) or method not in self._handlers:
+            raise InputRefused(printable(str(method)[:80]), "the client does not support it")
+        request = types.JSONRPCRequest(jsonrpc="2.0", id=key, method=method, params=asked.get("params"))
+        answer = _sdk.bare(await self._answer(request))
+        if isinstance(answer, types.JSONRPCError):
+            raise InputRefused(method, answer.error.message)
+        result: dict[str, Any] = answer.result
+        return result
+
     async def _call(self, request: types.JSONRPCRequest, asked: Any) -> Any:
         context = RequestContext(self._session(), request.id, getattr(asked.params, "meta", None))
         arguments = (context,) if request.method == "roots/list" else (context, asked.params)
         return await _apart(_invoke(self._handlers[request.method], arguments))
 
-    async def _reply(self, message: types.JSONRPCMessage) -> None:
+    async def _reply(self, message: _sdk.SessionMessage) -> None:
         try:
-            await self._send(SessionMessage(message))
+            await self._send(message)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             return  # the connection is ending; whoever watches it knows
 
@@ -244,33 +268,33 @@ def _look_at(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def _response(request: types.JSONRPCRequest, result: Any) -> types.JSONRPCMessage:
+def _response(request: types.JSONRPCRequest, result: Any) -> _sdk.SessionMessage:
     """The message for what a handler returned.
 
     Raises:
         TypeError: It is neither a result nor an error.
     """
     if isinstance(result, types.ErrorData):
-        return types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=result))
+        return _sdk.wrapped(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=result))
     if not isinstance(result, types.Result):
         raise TypeError(f"The callback for {request.method} returned a {type(result).__name__}, not an MCP result.")
     body = result.model_dump(by_alias=True, mode="json", exclude_none=True)
-    return types.JSONRPCMessage(types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result=body))
+    return _sdk.wrapped(types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result=body))
 
 
-def _writable(message: types.JSONRPCMessage) -> types.JSONRPCMessage:
+def _writable(message: _sdk.SessionMessage) -> _sdk.SessionMessage:
     """A message that can be written. Where it is written, it would be found out at the cost of the connection.
 
     Raises:
         ValueError: It holds text that UTF-8 cannot hold.
     """
-    message.model_dump_json()
+    _sdk.encode(message)
     return message
 
 
-def _error(request: types.JSONRPCRequest, code: int, message: str) -> types.JSONRPCMessage:
+def _error(request: types.JSONRPCRequest, code: int, message: str) -> _sdk.SessionMessage:
     error = types.ErrorData(code=code, message=message)
-    return types.JSONRPCMessage(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error))
+    return _sdk.wrapped(types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error))
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -142,11 +142,15 @@ class WatchedSendStream:
     Args:
         stream: The transport's stream of messages.
         on_request: Called, before it is sent, with each call that has just got its request id.
+        on_abandoned: Called with the id of each request that its caller no longer waits for.
     """
 
-    def __init__(self, stream: Any, on_request: Callable[[Call], None]) -> None:
+    def __init__(
+        self, stream: Any, on_request: Callable[[Call], None], on_abandoned: Callable[[int | str], None]
+    ) -> None:
         self._stream = stream
         self._on_request = on_request
+        self._on_abandoned = on_abandoned
         self._writes_here = getattr(stream, "writes_in_task_of_sender", False)
         self._takes_calls = getattr(stream, "takes_calls", False)
         self._closed = False
@@ -158,11 +162,11 @@ class WatchedSendStream:
             # Raises for text that UTF-8 cannot hold, half a surrogate pair as models write it now and then. Found by
             # the task that writes, it would end the connection.
             _sdk.encode(item)
-        call = current_call.get()
-        if call is None or call.request_id is not None:
+        call, request_id = current_call.get(), _sdk.request_id(item)
+        if call is None or request_id is None:
             await self._stream.send(item)
             return
-        call.request_id = _sdk.request_id(item)
+        call.request_id, call.failure = request_id, None  # a call may take several requests, one after the other
         self._on_request(call)
         # A cancellation can arrive after another task has taken the message, so only a closed stream, or text that
         # cannot be written, proves that it has not. Where this task writes, it has written once it is back here.
@@ -173,6 +177,10 @@ class WatchedSendStream:
             call.sent = False
             raise
         call.sent = True
+
+    def abandon(self, request_id: int | str) -> None:
+        """Take note that nobody waits for an answer any more."""
+        self._on_abandoned(request_id)
 
     async def __aenter__(self) -> Self:
         return self

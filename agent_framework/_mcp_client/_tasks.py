@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ._exceptions import MCPConnectionError, MCPError, MCPProtocolError, MCPServerError, MCPTimeoutError, MCPToolError
 from ._printable import NAME_LIMIT, printable
+from .sdk import fields
 
 if TYPE_CHECKING:
     from mcp import types
@@ -71,7 +72,8 @@ class Request(Protocol):
 
 def is_required(tool: Any) -> bool:
     """Whether a listed ``Tool`` can be called only as a task."""
-    return getattr(getattr(tool, "execution", None), "taskSupport", None) == "required"
+    execution = getattr(tool, "execution", None)
+    return execution is not None and fields.task_support(execution) == "required"
 
 
 class TaskCalls:
@@ -125,7 +127,7 @@ class TaskCalls:
         """
         try:
             created = await self._send(
-                lambda session: session.send_request(*self._creation(tool_name, arguments, meta())),
+                lambda session: self._ask_for_task(session, tool_name, arguments, meta()),
                 "tools/call",
                 f"Tool '{tool_name}'",
                 timeout,
@@ -143,16 +145,16 @@ class TaskCalls:
             return self._as_result(created, f"Tool '{tool_name}'")
         return await self._outcome(tool_name, task_id)
 
-    def _creation(self, tool_name: str, arguments: dict[str, Any], meta: dict[str, Any] | None) -> tuple[Any, Any]:
-        from mcp import types
+    def _ask_for_task(
+        self, session: Any, tool_name: str, arguments: dict[str, Any], meta: dict[str, Any] | None
+    ) -> Awaitable[dict[str, Any]]:
+        from . import _sdk
 
         ttl = self._options.default_ttl
         # The field alone makes it a task, also without anything in it.
-        task = types.TaskMetadata(ttl=None if ttl is None else int(ttl.total_seconds() * 1000))
-        params = types.CallToolRequestParams(
-            name=tool_name, arguments=arguments, task=task, _meta=types.RequestParams.Meta(**meta) if meta else None
-        )
-        return types.ClientRequest(types.CallToolRequest(params=params)), types.Result
+        task = {} if ttl is None else {"ttl": int(ttl.total_seconds() * 1000)}
+        params = {"name": tool_name, "arguments": arguments, "task": task, **({"_meta": meta} if meta else {})}
+        return _sdk.ask(session, "tools/call", params)
 
     # Waiting ...
 
@@ -191,15 +193,9 @@ class TaskCalls:
             await anyio.sleep(_pause(task.get("pollInterval")))
 
     async def _poll(self, task_id: str) -> dict[str, Any]:
-        from mcp import types
-
-        def send(session: Any) -> Any:
-            params = types.GetTaskRequestParams(taskId=task_id)
-            return session.send_request(types.ClientRequest(types.GetTaskRequest(params=params)), types.Result)
-
         what = f"Asking for task {_shown(task_id)}"
         try:
-            task: dict[str, Any] = await self._ask(send, "tasks/get", what)
+            task: dict[str, Any] = await self._ask("tasks/get", task_id, what)
         except MCPTimeoutError:
             return {}  # one answer that did not come says nothing about the task
         except MCPError as error:
@@ -209,35 +205,29 @@ class TaskCalls:
         return task
 
     async def _end(self, tool_name: str, task_id: str, task: dict[str, Any]) -> types.CallToolResult:
-        from mcp import types
-
         if task["status"] != "completed":
             why = task.get("statusMessage") or "the server does not say why"
             sentence = f"Tool '{tool_name}' on MCP server {self._server}: its task is {task['status']}: {why}."
             raise MCPToolError(sentence, server=str(self._server), sent=True)
 
-        def send(session: Any) -> Any:
-            params = types.GetTaskPayloadRequestParams(taskId=task_id)
-            return session.send_request(types.ClientRequest(types.GetTaskPayloadRequest(params=params)), types.Result)
-
         what = f"Fetching the result of task {_shown(task_id)}"
         try:
-            payload = await self._ask(send, "tasks/result", what)
+            payload = await self._ask("tasks/result", task_id, what)
         except MCPConnectionError as error:
             raise _Abandoned(error) from error
         return self._as_result(payload, what)
 
-    async def _ask(self, send: Callable[[Any], Awaitable[Any]], method: str, what: str) -> Any:
+    async def _ask(self, method: str, task_id: str, what: str) -> Any:
         """A request that changes nothing, and so may be repeated when a connection is lost."""
         try:
-            return await self._send(send, method, what, self._timeout)
+            return await self._send(_about(task_id, method), method, what, self._timeout)
         except MCPConnectionError:
-            return await self._send(send, method, what, self._timeout)
+            return await self._send(_about(task_id, method), method, what, self._timeout)
 
     async def _send(self, send: Callable[[Any], Awaitable[Any]], method: str, what: str, timeout: float | None) -> Any:
-        answer = await self._request(send, method=method, what=what, timeout=timeout)
-        # Read leniently: servers leave out fields that the SDK's own types for tasks require.
-        return _plain(answer)
+        # As it stands on the wire: servers leave out fields that the SDK's own types for tasks require, and SDK 2.x
+        # drops all that a type of its own does not have.
+        return await self._request(send, method=method, what=what, timeout=timeout)
 
     def _as_result(self, payload: Any, what: str) -> types.CallToolResult:
         from mcp import types
@@ -258,14 +248,10 @@ class TaskCalls:
             logger.warning("Task %s may go on: MCP server %s cannot be reached.", _shown(task_id), self._server)
 
     async def _cancel(self, task_id: str) -> None:
-        from mcp import types
-
-        def send(session: Any) -> Any:
-            params = types.CancelTaskRequestParams(taskId=task_id)
-            return session.send_request(types.ClientRequest(types.CancelTaskRequest(params=params)), types.Result)
-
         try:
-            await self._send(send, "tasks/cancel", f"Cancelling task {_shown(task_id)}", CANCEL_TIMEOUT)
+            await self._send(
+                _about(task_id, "tasks/cancel"), "tasks/cancel", f"Cancelling task {_shown(task_id)}", CANCEL_TIMEOUT
+            )
         except Exception as error:  # noqa: BLE001  # nobody waits for this, and it must not end the connection it runs in
             logger.warning(
                 "Task %s of MCP server %s may go on: it could not be cancelled: %s",
@@ -283,12 +269,11 @@ class _Abandoned(Exception):
         self.error = error
 
 
-def _plain(answer: Any) -> Any:
-    from mcp import types
+def _about(task_id: str, method: str) -> Callable[[Any], Awaitable[dict[str, Any]]]:
+    """Sends a request about a task."""
+    from . import _sdk
 
-    if isinstance(answer, types.CallToolResult):
-        return answer
-    return answer.model_dump(by_alias=True, exclude_none=True)
+    return lambda session: _sdk.ask(session, method, {"taskId": task_id})
 
 
 def _shown(task_id: str) -> str:

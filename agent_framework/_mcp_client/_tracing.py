@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from ._exceptions import MCPError, MCPServerError, MCPToolError
 from ._printable import NAME_LIMIT, printable
 from ._server import Server
+from .sdk import fields
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram
@@ -109,9 +110,9 @@ class _RecordedSpan(RequestSpan):
         return self
 
     def answered(self, answer: Any) -> None:
-        if getattr(answer, "isError", None) is True:
+        if fields.if_there(answer, "isError") is True:
             self._attributes["error.type"] = "tool_error"
-        version = getattr(answer, "protocolVersion", None)
+        version = fields.if_there(answer, "protocolVersion")
         if isinstance(version, (str, int)):
             self._attributes["mcp.protocol.version"] = str(version)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from datetime import date
 
-from mcp.server.fastmcp import FastMCP
+from sdk_server import MCPServer, ToolError  # type: ignore[import-not-found]  # beside this program
 
-server = FastMCP("calendar", log_level="CRITICAL")
+server = MCPServer("calendar", log_level="CRITICAL")
 
 
-@server.tool(structured_output=False)
 def weekday_of(day: str) -> str:
     """The weekday of a date, which is given as YYYY-MM-DD."""
-    return f"{day} is a {date.fromisoformat(day):%A}."
+    try:
+        return f"{day} is a {date.fromisoformat(day):%A}."
+    except ValueError as error:
+        raise ToolError(str(error)) from error
 
+
+server.add_tool(weekday_of, structured_output=False)
 
 if __name__ == "__main__":
     server.run()

@@ -12,7 +12,7 @@ import socket
 import sys
 
 import uvicorn
-from mcp.server.fastmcp import FastMCP
+from sdk_server import MCPServer  # type: ignore[import-not-found]  # beside this program
 
 ARTICLES = {
     "Create a storage account": "Run `az storage account create --name <name> --resource-group <group>`.",
@@ -23,10 +23,9 @@ ARTICLES = {
 CHECK_SECONDS = 30.0  # long enough to be interrupted
 
 # It is meant to be killed; what the SDK's server logs about interrupted streams would only disturb the story.
-server = FastMCP("docs", log_level="CRITICAL")
+server = MCPServer("docs", log_level="CRITICAL")
 
 
-@server.tool(structured_output=False)
 def search_docs(query: str) -> str:
     """Finds the article of the documentation that fits a question best."""
     print("call search_docs", flush=True)
@@ -34,12 +33,15 @@ def search_docs(query: str) -> str:
     return f"{title}: {ARTICLES[title]}"
 
 
-@server.tool(structured_output=False)
 async def check_links() -> str:
     """Checks every link of the documentation, which takes a while."""
     print("call check_links", flush=True)
     await asyncio.sleep(CHECK_SECONDS)
     return "All links are fine."
+
+
+for function in (search_docs, check_links):
+    server.add_tool(function, structured_output=False)
 
 
 def words(text: str) -> set[str]:

@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 import pytest
 from mcp import types
-from mcp.server.lowlevel import Server
 from mcp.shared.memory import create_client_server_memory_streams
 from pydantic import BaseModel
+from sdk_names import make_server
 
 from agent_framework import (
     Agent,
@@ -59,7 +59,8 @@ class InProcessTool(MCPTool):
         await self.may_open.wait()
         if self.refuses:
             raise ConnectionRefusedError(f"{self.name} is not there")
-        server = self._make_server()
+        asked = types.Tool(name=self._tool_name, inputSchema={"type": "object", "properties": {}})
+        server = make_server(self.name, asked, f"{self.name} answers")
         async with create_client_server_memory_streams() as (ours, theirs), anyio.create_task_group() as tasks:
             tasks.start_soon(partial(server.run, *theirs, server.create_initialization_options()))
             self.log.append(f"open {self.name}")
@@ -71,19 +72,6 @@ class InProcessTool(MCPTool):
                 tasks.cancel_scope.cancel()
                 self.log.append(f"close {self.name}")
                 self.closed.set()
-
-    def _make_server(self) -> Server[Any, Any]:
-        server: Server[Any, Any] = Server(self.name)
-
-        @server.list_tools()  # type: ignore[no-untyped-call, untyped-decorator]
-        async def list_tools() -> list[types.Tool]:
-            return [types.Tool(name=self._tool_name, inputSchema={"type": "object", "properties": {}})]
-
-        @server.call_tool()  # type: ignore[untyped-decorator]
-        async def call_tool(name: str, arguments: dict[str, Any]) -> list[types.TextContent]:
-            return [types.TextContent(type="text", text=f"{self.name} answers")]
-
-        return server
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "streaming"])

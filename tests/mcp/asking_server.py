@@ -12,13 +12,22 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import warnings
 from collections.abc import Awaitable
 from typing import Any
 
 import anyio
 import uvicorn
-from mcp import McpError, types
-from mcp.server.fastmcp import Context, FastMCP
+from mcp import types
+from sdk_names import IS_1, SdkError
+
+try:
+    from mcp.server.mcpserver import Context
+    from mcp.server.mcpserver import MCPServer as FastMCP
+except ModuleNotFoundError:
+    from mcp.server.fastmcp import Context, FastMCP
+
+warnings.simplefilter("ignore")  # SDK 2.x warns a server that asks: servers of protocol 2026-07-28 do it otherwise
 
 server = FastMCP("asking", log_level="ERROR")
 
@@ -39,7 +48,7 @@ ADD = types.Tool(
 async def what_comes_back(request: Awaitable[Any]) -> str:
     try:
         return (await request).model_dump_json(by_alias=True, exclude_none=True)
-    except McpError as error:
+    except SdkError as error:
         return json.dumps({"code": error.error.code, "message": error.error.message})
 
 
@@ -60,7 +69,7 @@ async def echo(value: str) -> str:
 async def client_capabilities(ctx: Context) -> str:
     parameters = ctx.session.client_params
     assert parameters is not None
-    return parameters.capabilities.model_dump_json(exclude_none=True)
+    return parameters.capabilities.model_dump_json(by_alias=True, exclude_none=True)
 
 
 @server.tool()
@@ -109,9 +118,10 @@ async def give_up(ctx: Context, method: str) -> str:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon({"sample": sample, "ask": ask}[method], ctx)
         await anyio.wait_all_tasks_blocked()
-        last = ctx.session._request_id - 1
-        cancelled = types.CancelledNotification(params=types.CancelledNotificationParams(requestId=last))
-        await ctx.session.send_notification(types.ServerNotification(cancelled), related_request_id=ctx.request_id)
+        if IS_1:  # a session of SDK 2.x says so by itself
+            last = ctx.session._request_id - 1
+            cancelled = types.CancelledNotification(params=types.CancelledNotificationParams(requestId=last))
+            await ctx.session.send_notification(types.ServerNotification(cancelled), related_request_id=ctx.request_id)
         tasks.cancel_scope.cancel()
     return "gave up"
 

@@ -72,6 +72,12 @@ class Exchange:
     headers: dict[str, str]
     body: bytes
     writer: asyncio.StreamWriter = field(repr=False)
+    reader: asyncio.StreamReader | None = field(default=None, repr=False)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether the client has closed the connection."""
+        return self.reader is not None and self.reader.at_eof()
 
     @property
     def message(self) -> dict[str, Any] | None:
@@ -247,7 +253,7 @@ async def read_exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
         key.strip().lower(): value.strip() for key, _, value in (line.partition(":") for line in head[1:] if line)
     }
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Exchange(method, path, headers, body, writer)
+    return Exchange(method, path, headers, body, writer, reader)
 
 
 # Ways to fail. Each stands in for a server that is there, and is of no use.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from mcp import types
+from sdk_names import field
 
 from agent_framework import ChatResponse, Content, Message
 from agent_framework._mcp_client._sampling import Sampling, check_roots, elicit, list_roots
@@ -50,13 +51,18 @@ async def test_calls_that_the_client_has_carried_out_itself_are_not_the_servers(
 )
 async def test_the_server_learns_why_the_model_stopped(finish_reason: Any, stop_reason: str | None) -> None:
     answer = await sampled(ChatResponse(messages=[Message("assistant", ["a"])], finish_reason=finish_reason))
-    assert answer.stopReason == stop_reason
+    assert field(answer, "stopReason") == stop_reason
+
+
+WITH_NOTHING = types.CreateMessageRequestParams.model_validate(
+    {**ASKED.model_dump(by_alias=True, exclude_none=True), "systemPrompt": "", "tools": []}
+)
 
 
 async def test_empty_instructions_and_tools_are_passed_on_and_missing_ones_are_not() -> None:
     model = Model(ChatResponse(messages=[Message("assistant", ["a"])]))
     sampling = Sampling()
-    for params in (ASKED, ASKED.model_copy(update={"systemPrompt": "", "tools": []})):
+    for params in (ASKED, WITH_NOTHING):
         await sampling.answer(params, server=Server("s"), client=model, approval_callback=lambda _: True)
     assert model.options == [{"max_tokens": 5}, {"max_tokens": 5, "instructions": "", "tools": []}]
 

@@ -16,7 +16,7 @@ from mcp import types
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import MCPConnectionError, MCPProtocolError
-from agent_framework._mcp_client import _listing
+from agent_framework._mcp_client import _listing, _sdk
 from agent_framework.exceptions import ToolException, ToolExecutionException
 
 PEER = str(Path(__file__).with_name("stdio_peer.py"))
@@ -187,8 +187,7 @@ async def test_pages_that_come_without_a_wait_leave_the_event_loop_to_others() -
 
     async def request(*_: Any, **__: Any) -> Any:
         turns.append(turn)
-        page = {"tools": [], **({"nextCursor": str(len(turns))} if len(turns) < 10 else {})}
-        return types.ListToolsResult.model_validate(page)
+        return _sdk.Page([], str(len(turns)) if len(turns) < 10 else None, raw={"tools": []})
 
     link: Any = SimpleNamespace(server="s", request=request)
     listing = asyncio.ensure_future(_listing.list_all(link, "tools", timeout=1, setting="request_timeout"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from mcp import types
+from sdk_names import field
 
 from agent_framework import Content, Message
 from agent_framework._mcp_client import _content
@@ -240,7 +241,7 @@ def test_text_and_data_go_out_by_their_media_type() -> None:
     assert isinstance(spoken, types.TextContent)
     assert spoken.text == "hello"
     assert isinstance(picture, types.ImageContent)
-    assert (picture.data, picture.mimeType) == (f"data:image/png;{uri}", "image/png")
+    assert (picture.data, field(picture, "mimeType")) == (f"data:image/png;{uri}", "image/png")
     assert isinstance(sound, types.AudioContent)
     assert isinstance(file, types.EmbeddedResource)
     assert (str(file.resource.uri), file.resource.blob) == ("af://binary", f"data:application/pdf;{uri}")
@@ -251,7 +252,7 @@ def test_a_reference_goes_out_as_a_link_with_its_name() -> None:
     named = Content.from_uri("https://example.com/a", media_type="text/html", additional_properties={"name": "A"})
     unnamed = Content.from_uri("https://example.com/b", media_type="text/html")
     first, second = _content.message_to_mcp(Message("user", [named, unnamed]))
-    assert (first.type, str(first.uri), first.mimeType, first.name) == (
+    assert (first.type, str(first.uri), field(first, "mimeType"), first.name) == (
         "resource_link",
         "https://example.com/a",
         "text/html",

@@ -12,8 +12,8 @@ import anyio
 import httpx
 import pytest
 import websockets.exceptions
-from mcp import McpError
 from mcp.types import ErrorData
+from sdk_names import TIMED_OUT, SdkError, sdk_error
 
 from agent_framework._mcp import MCPConnectionError, MCPError, MCPServerError, MCPTimeoutError
 from agent_framework._mcp_client import _causes, _errors
@@ -88,11 +88,12 @@ def test_a_group_with_a_cancellation_inside_is_read_as_the_rest() -> None:
     [
         (ErrorData(code=-32602, message="no such tool"), MCPServerError),
         (ErrorData(code=-32000, message="a code that servers use, too"), MCPServerError),
-        (ErrorData(code=408, message="the code of a session's own deadline, from a server"), MCPServerError),
+        (ErrorData(code=TIMED_OUT, message="the code of a session's own deadline, from a server"), MCPServerError),
     ],
 )
 def test_json_rpc_errors_are_the_servers_and_keep_their_codes(answer: ErrorData, kind: type[MCPError]) -> None:
-    error = _errors.request_error(McpError(answer), SERVER, phase="call", what="Tool 'x'", sent=True)
+    refused = sdk_error(answer.code, answer.message)
+    error = _errors.request_error(refused, SERVER, phase="call", what="Tool 'x'", sent=True)
     assert type(error) is kind
     assert error.code == answer.code
 
@@ -102,8 +103,8 @@ def test_the_deadline_of_a_session_is_known_by_where_its_error_comes_from() -> N
         try:
             raise TimeoutError
         except TimeoutError:
-            raise McpError(ErrorData(code=408, message="Timed out"))  # noqa: B904  # as a session does it
-    except McpError as late:
+            raise sdk_error(TIMED_OUT, "Timed out")  # noqa: B904  # as a session does it
+    except SdkError as late:
         error = _errors.request_error(late, SERVER, phase="call", what="Tool 'x'", sent=True)
     assert type(error) is MCPTimeoutError
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from fault_servers import HttpServer, McpScript
+from sdk_names import field
 
 from agent_framework import FunctionInvocationContext, MCPStreamableHTTPTool
 
@@ -16,7 +17,7 @@ async def test_a_host_sees_each_function_and_its_annotations_before_anybody_else
         tool = MCPStreamableHTTPTool("script", server.url)
         seen: list[tuple[str, Any, bool]] = []
         tool._function_load_callback = lambda function, annotations: seen.append(
-            (function.name, annotations.readOnlyHint, function in tool.functions)
+            (function.name, field(annotations, "readOnlyHint"), function in tool.functions)
         )
         await tool.connect()
         await tool.load_tools()

@@ -12,7 +12,7 @@ import pytest
 from fault_servers import HTTP_FAULTS, HttpServer, McpScript, unused_port
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.client.streamable_http import streamable_http_client
+from sdk_names import field, http_streams
 
 PEER = Path(__file__).with_name("stdio_peer.py")
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -22,7 +22,7 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 async def test_the_scripted_http_server_serves_the_sdk_and_records_the_wire(events: bool) -> None:
     with HttpServer(McpScript(events=events)) as server:
         async with (
-            streamable_http_client(server.url) as (read, write, _),
+            http_streams(server.url) as (read, write),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
@@ -92,6 +92,6 @@ async def test_the_good_stdio_peer_serves_the_sdk_and_records_the_wire(tmp_path:
         await session.initialize()
         assert [tool.name for tool in (await session.list_tools()).tools] == ["echo", "hang", "die", "fail"]
         assert (await session.call_tool("echo", {"a": 1})).content[0].text == '{"a": 1}'
-        assert (await session.call_tool("fail", {})).isError
+        assert field(await session.call_tool("fail", {}), "isError")
     methods = [json.loads(line)["method"] for line in record.read_text().splitlines()]
     assert methods[:3] == ["initialize", "notifications/initialized", "tools/list"]

@@ -13,6 +13,7 @@ import anyio.lowlevel
 import pytest
 from mcp import types
 from mcp.shared.message import SessionMessage
+from sdk_names import IS_1, field, message_of
 
 from agent_framework._mcp_client import _server_requests
 from agent_framework._mcp_client._server import Server
@@ -37,12 +38,12 @@ def request(method: str, request_id: int | str = 1, params: dict[str, Any] | Non
         "method": method,
         "params": PARAMS[method] if params is None else params,
     }
-    return SessionMessage(types.JSONRPCMessage.model_validate(body))
+    return message_of(body)
 
 
 def notification(method: str, **params: Any) -> SessionMessage:
     body = {"jsonrpc": "2.0", "method": method, "params": params}
-    return SessionMessage(types.JSONRPCMessage.model_validate(body))
+    return message_of(body)
 
 
 class Peer:
@@ -122,9 +123,10 @@ async def test_a_request_is_answered_with_what_its_handler_returns() -> None:
             "result": {"role": "assistant", "content": {"type": "text", "text": "ho"}, "model": "m"},
         }
     ((context, given),) = seen
-    assert (context.session, context.request_id, context.meta.progressToken) == ("the session", "a string", "p")
+    token = context.meta.progressToken if IS_1 else context.meta["progress_token"]
+    assert (context.session, context.request_id, token) == ("the session", "a string", "p")
     assert isinstance(given, types.CreateMessageRequestParams)
-    assert given.maxTokens == 5
+    assert field(given, "maxTokens") == 5
 
 
 async def test_each_method_has_its_handler_and_its_params() -> None:
@@ -150,8 +152,8 @@ async def test_a_request_without_params_is_served() -> None:
         return types.ListRootsResult(roots=[])
 
     async with peer(roots=roots) as server:
-        bare = types.JSONRPCMessage.model_validate({"jsonrpc": "2.0", "id": 1, "method": ROOTS})
-        assert server.requests.take(SessionMessage(bare))
+        bare = message_of({"jsonrpc": "2.0", "id": 1, "method": ROOTS})
+        assert server.requests.take(bare)
         assert (await server.answer())["result"] == {"roots": []}
 
 
@@ -159,8 +161,8 @@ async def test_everything_but_requests_is_left_to_the_session() -> None:
     async with peer(roots=Held()) as server:
         take = server.requests.take
         assert not take(notification("notifications/tools/list_changed"))
-        answer = types.JSONRPCMessage.model_validate({"jsonrpc": "2.0", "id": 1, "result": {}})
-        assert not take(SessionMessage(answer))
+        answer = message_of({"jsonrpc": "2.0", "id": 1, "result": {}})
+        assert not take(answer)
         assert not take(ValueError("garbage"))
 
 

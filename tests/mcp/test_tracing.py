@@ -16,11 +16,11 @@ import pytest
 
 pytest.importorskip("opentelemetry.sdk.trace", reason="the OpenTelemetry SDK is not installed")
 
-from mcp import McpError
-from mcp.types import CallToolResult, ErrorData, TextContent
+from mcp.types import CallToolResult, TextContent
 from opentelemetry import baggage, context, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from otel_recorder import measurements, metric_reader, span_exporter
+from sdk_names import sdk_error
 
 from agent_framework import observability
 from agent_framework._mcp import (
@@ -187,7 +187,7 @@ ERRORS: dict[str, tuple[Exception, str]] = {
     "the session's own deadline, which is no JSON-RPC code": (MCPTimeoutError("late", code=408), "MCPTimeoutError"),
     "a lost connection": (MCPConnectionError("gone", sent=True), "MCPConnectionError"),
     "a foreign error that is known": (httpx.ConnectError("All connection attempts failed"), "MCPConnectionError"),
-    "a foreign JSON-RPC error": (McpError(ErrorData(code=-32601, message="no such method")), "-32601"),
+    "a foreign JSON-RPC error": (sdk_error(-32601, "no such method"), "-32601"),
     "a cause of ours": (DeadlinePassed(30.0, "connect_timeout"), "MCPTimeoutError"),
     "an error nobody foresaw": (KeyError("bug"), "KeyError"),
 }
@@ -399,7 +399,7 @@ def test_nothing_secret_is_recorded(spans: Any) -> None:
 
     server = Server("docs", url=public_url("https://user:s3cret@example.test:8443/mcp?key=s3cret#s3cret"))
     error = MCPServerError("the server said s3cret", code=-32000, data={"s3cret": 1})
-    error.__cause__ = McpError(ErrorData(code=-32000, message="s3cret"))
+    error.__cause__ = sdk_error(-32000, "s3cret")
 
     def fail(peer: Server) -> None:
         with request_span("tools/call", peer, target="t"):

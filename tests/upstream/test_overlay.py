@@ -195,7 +195,7 @@ def test_a_folder_of_that_name_which_is_not_ours_is_left_alone(installed: Instal
     assert stranger.read_text() == "mine"
 
 
-@pytest.mark.parametrize(("name", "version"), [("anyio", "4.9.0"), ("mcp", "2.0.0")])
+@pytest.mark.parametrize(("name", "version"), [("anyio", "4.9.0"), ("mcp", "3.0.0")])
 def test_a_dependency_that_the_layer_cannot_use_is_named(installed: Installation, name: str, version: str) -> None:
     installed.install(name, version, {f"{name}/__init__.py": b""})
     said = refusal(installed.python)
@@ -206,7 +206,7 @@ def test_a_dependency_that_the_layer_cannot_use_is_named(installed: Installation
 def test_an_overlay_can_be_undone_whatever_has_become_of_the_dependencies(installed: Installation) -> None:
     before = installed.census()
     overlays.overlay(installed.python)
-    installed.install("mcp", "2.0.0", {"mcp/__init__.py": b""})
+    installed.install("mcp", "3.0.0", {"mcp/__init__.py": b""})
     overlays.undo(installed.python)
     assert before.items() <= installed.census().items()
 
