@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from fault_servers import BOUND, HttpServer, McpScript, never, unused_port
-from mcp import types
 
 from agent_framework import MCPStdioTool, MCPStreamableHTTPTool
 from agent_framework._mcp import MCPConnectionError, MCPProtocolError
